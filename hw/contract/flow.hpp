@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+// The SPD cache (exact-match flows), the routes they point to, and the next-hop table. RFC 4301 4.4.1.
+//
+// Flows name a route, a route names the newest usable outbound SA: a rekey is one 64-bit store however
+// many flows use the SA. The host owns every entry; the card only sets `used` marks. An entry is written
+// with `valid` 0, then made valid by a release store; it is taken out by `valid` = 0.
+#pragma once
+
+#include <cstdint>
+
+#include "hw/contract/address.hpp"
+
+namespace tandem {
+namespace card {
+
+constexpr std::uint32_t kFlowBuckets = 16384;
+constexpr std::uint32_t kFlowWays = 4;
+constexpr std::uint32_t kRoutes = 65536;
+constexpr std::uint32_t kNextHopBuckets = 4096;
+constexpr std::uint32_t kNextHopWays = 4;
+
+enum class FlowAction : std::uint8_t { kDiscard = 0, kBypass = 1, kProtect = 2 };
+
+// Key of a flow as the inner packet shows it. Ports are 0 for protocols without them; for ICMP the source
+// port holds type * 256 + code. Non-initial fragments are never cached: they are punted.
+struct FlowKey {
+  Address source;
+  Address target;
+  std::uint16_t source_port;
+  std::uint16_t target_port;
+  std::uint8_t protocol;
+  std::uint8_t family;
+  std::uint8_t reserved[2];
+};
+static_assert(sizeof(FlowKey) == 40, "layout");
+
+struct FlowEntry {
+  FlowKey key;
+  std::uint32_t valid;
+  std::uint32_t route;
+  std::uint8_t action;  // FlowAction
+  std::uint8_t reserved[11];
+  std::uint32_t used;  // card: set to 1 at a hit; host: cleared when it looks for the idle
+};
+static_assert(sizeof(FlowEntry) == 64, "layout");
+
+// A route: instance(32) | slot index(24) | reserved(7) | valid(1).
+constexpr std::uint64_t kRouteValid = 1;
+constexpr std::uint64_t make_route(std::uint32_t index, std::uint32_t instance) {
+  return std::uint64_t{instance} << 32 | std::uint64_t{index & 0xffffffu} << 8 | kRouteValid;
+}
+constexpr bool route_valid(std::uint64_t route) { return (route & kRouteValid) != 0; }
+constexpr std::uint32_t route_index(std::uint64_t route) { return static_cast<std::uint32_t>(route >> 8 & 0xffffffu); }
+constexpr std::uint32_t route_instance(std::uint64_t route) { return static_cast<std::uint32_t>(route >> 32); }
+
+struct NextHop {
+  Address address;
+  std::uint32_t valid;
+  std::uint8_t family;
+  std::uint8_t port;  // Port
+  std::uint8_t mac[6];
+  std::uint32_t used;
+};
+static_assert(sizeof(NextHop) == 32, "layout");
+
+// The hash both sides use to find a bucket: FNV-1a over the octets, folded. Not keyed: a full bucket only
+// costs punts, and the host replaces entries of a bucket in turn.
+inline std::uint32_t table_hash(const std::uint8_t* octets, std::uint32_t count, std::uint32_t seed) {
+  std::uint32_t hash = 2166136261u ^ seed;
+  for (std::uint32_t i = 0; i < count; ++i) {
+    hash = (hash ^ octets[i]) * 16777619u;
+  }
+  return hash ^ hash >> 15;
+}
+
+}  // namespace card
+}  // namespace tandem
