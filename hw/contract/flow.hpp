@@ -73,5 +73,57 @@ inline std::uint32_t table_hash(const std::uint8_t* octets, std::uint32_t count,
   return hash ^ hash >> 15;
 }
 
+// Bucket of a flow: entries flows[bucket * kFlowWays .. + kFlowWays - 1]. `reserved` of the key must be zero.
+inline std::uint32_t flow_bucket(const FlowKey& key) {
+  const std::uint8_t octets[8] = {static_cast<std::uint8_t>(key.source_port),
+                                  static_cast<std::uint8_t>(key.source_port >> 8),
+                                  static_cast<std::uint8_t>(key.target_port),
+                                  static_cast<std::uint8_t>(key.target_port >> 8),
+                                  key.protocol,
+                                  key.family,
+                                  key.reserved[0],
+                                  key.reserved[1]};
+  std::uint8_t all[40];
+  for (std::uint32_t i = 0; i < 16; ++i) {
+    all[i] = key.source.octets[i];
+    all[16 + i] = key.target.octets[i];
+  }
+  for (std::uint32_t i = 0; i < 8; ++i) {
+    all[32 + i] = octets[i];
+  }
+  return table_hash(all, 40, 0) % kFlowBuckets;
+}
+
+inline bool flow_key_equal(const FlowKey& a, const FlowKey& b) {
+  std::uint32_t difference = 0;
+  for (std::uint32_t i = 0; i < 16; ++i) {
+    difference |= static_cast<std::uint32_t>(a.source.octets[i] ^ b.source.octets[i]);
+    difference |= static_cast<std::uint32_t>(a.target.octets[i] ^ b.target.octets[i]);
+  }
+  difference |= static_cast<std::uint32_t>((a.source_port ^ b.source_port) | (a.target_port ^ b.target_port));
+  difference |= static_cast<std::uint32_t>((a.protocol ^ b.protocol) | (a.family ^ b.family));
+  return difference == 0;
+}
+
+// Bucket of a next hop: entries next_hops[bucket * kNextHopWays .. + kNextHopWays - 1].
+inline std::uint32_t next_hop_bucket(Port port, std::uint8_t family, const Address& address) {
+  std::uint8_t all[18];
+  for (std::uint32_t i = 0; i < 16; ++i) {
+    all[i] = address.octets[i];
+  }
+  all[16] = family;
+  all[17] = static_cast<std::uint8_t>(port);
+  return table_hash(all, 18, 0) % kNextHopBuckets;
+}
+
+inline bool next_hop_matches(const NextHop& entry, Port port, std::uint8_t family, const Address& address) {
+  std::uint32_t difference = static_cast<std::uint32_t>(entry.family ^ family) |
+                             static_cast<std::uint32_t>(entry.port ^ static_cast<std::uint8_t>(port));
+  for (std::uint32_t i = 0; i < 16; ++i) {
+    difference |= static_cast<std::uint32_t>(entry.address.octets[i] ^ address.octets[i]);
+  }
+  return difference == 0;
+}
+
 }  // namespace card
 }  // namespace tandem

@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: Apache-2.0
+// Who is alive, who may speak: heartbeats, the card's lease and the standby's right to take over, without
+// I/O. Run by the real-time heartbeat thread. Serves N2, N3, N7.
+//
+// Rules (all by the member's own clock; clocks are never compared between members):
+// - Every heartbeat carries its number and echoes the newest number received from the partner; a heartbeat
+//   is answered at once by one that echoes it (an answer is not answered).
+// - Lease of the active, partner heard within [lease / 2] and not solo: send time of our newest heartbeat that
+//   the partner echoed + lease. As the partner waits `takeover` from receiving it, the card is silent before.
+//   Partner not heard: now + lease (a dead partner must not stop us). Solo: now + lease.
+// - A lease that lapsed (pause, hang) is not renewed before a heartbeat received after the lapse shows a partner
+//   that is no active of higher rank, or the partner stayed silent for `takeover` after we woke and solo holds.
+// - Eligibility of the standby: it may take SAs over only until (send time of its newest heartbeat that the
+//   active echoed while granting) + eligible. The active grants while facts.in_sync; it may go solo only when
+//   the last number that it echoed while granting was received longer than eligible * 17/16 ago.
+// - A partner that is active with a higher (epoch, activation, member) deposes us at once: lease 0.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "host/base/bytes.hpp"
+#include "host/base/time.hpp"
+#include "host/ha/records.hpp"
+
+namespace tandem::ha {
+
+struct HeartbeatConfig {
+  std::uint8_t member = 1;
+  Duration interval = std::chrono::milliseconds(10);
+  Duration lease = std::chrono::milliseconds(40);
+  Duration takeover = std::chrono::milliseconds(50);   // > lease
+  Duration eligible = std::chrono::milliseconds(100);  // > takeover
+};
+
+// What the main loop wants the heartbeat to say and do.
+struct HeartbeatFacts {
+  Role role = Role::kStandby;
+  bool solo = false;     // active: the partner is out of the game
+  bool in_sync = false;  // active: grants the partner's takeover; standby: our shadow state is complete
+  std::uint32_t epoch = 0;
+  std::uint64_t activation = 0;
+  friend bool operator==(const HeartbeatFacts&, const HeartbeatFacts&) = default;
+};
+
+enum class Verdict : std::uint8_t {
+  kTakeOver = 0,     // standby: active silent, we are in sync and eligible
+  kActiveLost = 1,   // standby: active silent, but we must not take its SAs over
+  kSoloSafe = 2,     // active, not granting: the partner's eligibility has certainly ended
+  kPartnerLost = 3,  // active: partner silent so long that its eligibility has certainly ended
+  kDeposed = 4,      // the partner is active with a higher rank; the lease is already 0
+  kLeaseLapsed = 5,  // active: we were paused or cut off; the card fell silent
+  kLeaseBack = 6,    // active: renewed after a lapse
+};
+
+struct HeartbeatStep {
+  std::vector<Bytes> datagrams;                    // each to be sent on every path
+  std::optional<std::uint64_t> lease_deadline_ns;  // to be written to the card now
+  std::vector<Verdict> verdicts;                   // each raised once per occurrence
+};
+
+// What the partner's newest heartbeat said.
+struct PartnerView {
+  bool heard = false;
+  Role role = Role::kStandby;
+  bool solo = false;
+  bool in_sync = false;
+  std::uint32_t epoch = 0;
+  std::uint64_t activation = 0;
+  TimePoint last_heard = TimePoint::min();
+};
+
+class HeartbeatCore {
+ public:
+  explicit HeartbeatCore(HeartbeatConfig config);
+  ~HeartbeatCore();
+
+  // Key exported from the TLS session (32 octets). The one before stays valid for receiving. Until the first
+  // key nothing is sent or accepted and the partner counts as never heard. Receiving starts afresh.
+  void set_key(TimePoint now, ByteView key);
+  HeartbeatStep set_facts(TimePoint now, const HeartbeatFacts& facts);
+  // Call every `interval`, and after every wake-up.
+  HeartbeatStep tick(TimePoint now);
+  // Hostile: HMAC-SHA256 over the datagram, number newer than any before (under its key), member not our own.
+  HeartbeatStep handle_datagram(TimePoint now, ByteView datagram);
+  // The partner said goodbye on the authenticated session: as if silent for ever.
+  HeartbeatStep partner_left(TimePoint now);
+
+  PartnerView partner() const;
+  // Standby: may we take SAs over at `now`?
+  bool eligible(TimePoint now) const;
+  struct Totals {
+    std::uint64_t sent = 0, received = 0, rejected = 0, lapses = 0;
+  };
+  Totals totals() const;
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace tandem::ha

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+// What members tell each other on the sync channel, as plain values; host/ha/sync.capnp is the wire form.
+// Times are local to a member: on the wire they are durations from "now". Serves N2, N3, N4, N6.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "host/base/bytes.hpp"
+#include "host/base/endpoint.hpp"
+#include "host/ike/state.hpp"
+
+namespace tandem::ha {
+
+// How the schema's meaning is versioned; fields are added by Cap'n Proto's rules, so two neighbours work together.
+constexpr std::uint32_t kSchemaVersion = 1;
+
+enum class Role : std::uint8_t { kStandby = 0, kActive = 1 };
+
+// First message of both sides on a new session.
+struct Hello {
+  std::uint32_t schema_version = kSchemaVersion;
+  std::uint32_t contract_version = 0;
+  std::string cluster;
+  std::uint8_t member = 0;
+  std::array<std::uint8_t, 32> config_hash{};                     // of what must be equal (N6)
+  std::vector<std::pair<std::string, std::string>> config_items;  // name, hash: to show what differs
+  Role role = Role::kStandby;
+  bool solo = false;
+  std::uint32_t epoch = 0;
+  std::array<std::uint64_t, 2> activations{};  // highest activation number known of member 1 and 2 (N1)
+  std::uint32_t slots = 0;                     // of the card
+  std::uint8_t priority = 0;
+};
+
+// How far one SA may count (N2, N3): limits are exclusive, of `epoch`.
+struct CreditEntry {
+  std::uint32_t spi_in = 0;  // names the pair
+  std::uint32_t instance = 0;
+  std::uint32_t epoch = 0;
+  std::uint64_t out_limit = 0;
+  std::uint64_t in_bound = 0;
+  friend bool operator==(const CreditEntry&, const CreditEntry&) = default;
+};
+
+struct IkeUpsert {
+  ike::IkeSaState state;
+};
+struct IkeRemove {
+  ike::LocalSpi spi{};
+};
+struct Credits {
+  std::vector<CreditEntry> entries;
+};
+struct NextHopUpdate {
+  std::uint8_t port = 0;  // card::Port
+  IpAddress address;
+  std::array<std::uint8_t, 6> mac{};
+};
+// The highest activation number a member has made durable (N1).
+struct ActivationNotice {
+  std::uint8_t member = 0;
+  std::uint64_t activation = 0;
+};
+struct SnapshotBegin {};
+struct SnapshotEnd {};
+// The active says: from here on you may take over (N2). Follows all records that this rests on.
+struct InSync {
+  std::uint32_t epoch = 0;
+};
+// Planned takeover, standby to active: please hand over.
+struct HandoverRequest {};
+// Active to standby, after it has stopped speaking: the exact counters; speak from `epoch` on.
+struct Handover {
+  std::uint32_t epoch = 0;
+  std::vector<CreditEntry> exact;
+};
+// A member leaves in good order: the other need not wait for silence.
+struct Leaving {};
+
+using Record = std::variant<SnapshotBegin, IkeUpsert, IkeRemove, Credits, NextHopUpdate, ActivationNotice, SnapshotEnd,
+                            InSync, HandoverRequest, Handover, Leaving>;
+
+}  // namespace tandem::ha

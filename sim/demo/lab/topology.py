@@ -1,0 +1,169 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Network namespaces: peer -- wan switch -- appliances a and b -- lan switch -- host, and a sync link a -- b.
+
+Every lab has its own prefix (`tandem<pid>x<n>-`), so that several can run beside each other.
+"""
+
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+
+from .process import LabError, Process, run
+
+VIRTUAL_OUTER = "10.9.1.1"
+VIRTUAL_INNER = "10.9.2.1"
+PEER_OUTER = "10.9.1.10"
+PEER_INNER = "10.9.4.10"
+HOST = "10.9.2.10"
+PEER_NET = "10.9.4.0/24"
+HOST_NET = "10.9.2.0/24"
+MEMBER_OUTER = {"a": "10.9.1.2", "b": "10.9.1.3"}
+MEMBER_INNER = {"a": "10.9.2.2", "b": "10.9.2.3"}
+MEMBER_SYNC = {"a": "10.9.3.1", "b": "10.9.3.2"}
+NAMESPACES = ("peer", "wan", "a", "b", "lan", "host")
+
+# (namespace, interface) pairs joined by a veth cable.
+CABLES = (
+    (("peer", "wan0"), ("wan", "peer")),
+    (("a", "outer"), ("wan", "a")),
+    (("b", "outer"), ("wan", "b")),
+    (("a", "inner"), ("lan", "a")),
+    (("b", "inner"), ("lan", "b")),
+    (("host", "lan0"), ("lan", "host")),
+    (("a", "sync"), ("b", "sync")),
+)
+_PREFIX = re.compile(r"^tandem(\d+)x\d+-")
+_labs_made = 0
+
+
+def remove_stale():
+    """Deletes the namespaces of labs whose process no longer exists (it was killed outright)."""
+    for line in run(["ip", "netns", "list"], check=False).splitlines():
+        name = line.split()[0] if line.split() else ""
+        found = _PREFIX.match(name)
+        if found and not os.path.exists(f"/proc/{found.group(1)}"):
+            run(["ip", "netns", "del", name], check=False)
+
+
+class Topology:
+    """The namespaces, a working directory and the processes of one lab; a context manager that cleans up."""
+
+    def __init__(self, keep=False):
+        global _labs_made
+        _labs_made += 1
+        self.prefix = f"tandem{os.getpid()}x{_labs_made}-"
+        self.keep = keep
+        self.directory = tempfile.mkdtemp(prefix=self.prefix)
+        self._processes = []
+
+    def __enter__(self):
+        if os.geteuid() != 0:
+            raise LabError("network namespaces need root")
+        try:
+            remove_stale()
+            self._build()
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    def namespace(self, name):
+        return self.prefix + name
+
+    def path(self, *parts):
+        """A path inside the lab's working directory; its folder is made."""
+        path = os.path.join(self.directory, *parts)
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        return path
+
+    def start(self, name, argv, namespace=None, environment=None, log=None):
+        """Starts a process (in a namespace of this lab) that ends with the lab at the latest."""
+        process = Process(name, argv, log or self.path("log", f"{name}.log"),
+                          self.namespace(namespace) if namespace else None, environment)
+        self._processes.append(process)
+        return process
+
+    def run(self, namespace, argv, check=True, timeout=30):
+        """Runs a short command in a namespace of this lab and returns its output."""
+        return run(["ip", "netns", "exec", self.namespace(namespace), *argv], check=check, timeout=timeout)
+
+    def ip(self, namespace, *words, check=True):
+        return run(["ip", "-n", self.namespace(namespace), *words], check=check)
+
+    def _sysctl(self, namespace, settings):
+        # One shell for all: a process per setting would take longer than the rest of the set-up.
+        script = "; ".join(f"echo {value} > /proc/sys/net/{key}" for key, value in settings)
+        self.run(namespace, ["sh", "-c", script], check=False)
+
+    def _build(self):
+        for name in NAMESPACES:
+            run(["ip", "netns", "add", self.namespace(name)])
+            # IPv6 off before any interface exists: no router solicitation may leave a port.
+            self._sysctl(name, [("ipv6/conf/all/disable_ipv6", 1), ("ipv6/conf/default/disable_ipv6", 1),
+                                ("ipv4/conf/all/rp_filter", 0), ("ipv4/conf/default/rp_filter", 0)])
+            self.ip(name, "link", "set", "lo", "up")
+        for (left, left_interface), (right, right_interface) in CABLES:
+            run(["ip", "link", "add", left_interface, "netns", self.namespace(left), "type", "veth",
+                 "peer", "name", right_interface, "netns", self.namespace(right)])
+            for name, interface in ((left, left_interface), (right, right_interface)):
+                self.run(name, ["ethtool", "-K", interface, "tx", "off", "rx", "off", "tso", "off", "gso", "off",
+                                "gro", "off"], check=False)
+        self._switch("wan", ("peer", "a", "b"))
+        self._switch("lan", ("host", "a", "b"))
+        for member in ("a", "b"):
+            # The ports belong to the card: the kernel must neither answer nor speak on them.
+            self._sysctl(member, [(f"ipv4/conf/{port}/arp_ignore", 8) for port in ("outer", "inner")])
+            for interface in ("outer", "inner", "sync"):
+                self.ip(member, "link", "set", interface, "up")
+            self.ip(member, "address", "add", f"{MEMBER_SYNC[member]}/24", "dev", "sync")
+        self.ip("peer", "address", "add", f"{PEER_OUTER}/24", "dev", "wan0")
+        self.ip("peer", "link", "set", "wan0", "up")
+        self.ip("peer", "link", "add", "net0", "type", "dummy")
+        self.ip("peer", "address", "add", f"{PEER_INNER}/24", "dev", "net0")
+        self.ip("peer", "link", "set", "net0", "up")
+        self.ip("host", "address", "add", f"{HOST}/24", "dev", "lan0")
+        self.ip("host", "link", "set", "lan0", "up")
+        self.ip("host", "route", "add", "default", "via", VIRTUAL_INNER)
+
+    def _switch(self, namespace, ports):
+        self.ip(namespace, "link", "add", "switch", "type", "bridge", "stp_state", "0", "forward_delay", "0",
+                "mcast_snooping", "0")
+        for port in ports:
+            self.ip(namespace, "link", "set", port, "master", "switch", "up")
+        self.ip(namespace, "link", "set", "switch", "up")
+
+    def unplug(self, member):
+        """Takes the three cables of an appliance out."""
+        for interface in ("outer", "inner", "sync"):
+            self.ip(member, "link", "set", interface, "down", check=False)
+
+    def plug(self, member):
+        """Puts the three cables of an appliance back."""
+        for interface in ("outer", "inner", "sync"):
+            self.ip(member, "link", "set", interface, "up")
+
+    def mac(self, namespace, interface):
+        """The hardware address of an interface, as `aa:bb:cc:dd:ee:ff`."""
+        found = re.search(r"link/ether (\S+)", self.ip(namespace, "link", "show", interface))
+        return found.group(1) if found else ""
+
+    def close(self):
+        """Ends the processes and deletes the namespaces; with `keep`, says what it left."""
+        if self.keep:
+            print(f"kept: namespaces {self.prefix}*, files and logs in {self.directory}; this process must stay "
+                  "alive for the daemons to stay: press Ctrl-C to end", flush=True)
+            try:
+                while True:
+                    subprocess.run(["sleep", "3600"], check=False)
+            except KeyboardInterrupt:
+                pass
+        for process in reversed(self._processes):
+            process.kill()
+        for name in NAMESPACES:
+            run(["ip", "netns", "del", self.namespace(name)], check=False)
+        shutil.rmtree(self.directory, ignore_errors=True)
