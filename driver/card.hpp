@@ -106,6 +106,14 @@ class Card {
   virtual std::size_t take_punts(std::size_t max, void (*visit)(void* context, const PuntView& punt),
                                  void* context) = 0;
   virtual CardResult<> inject(card::InjectKind kind, card::Port port, std::span<const std::uint8_t> packet) = 0;
+  // An inner IP packet that the SPD cache cannot hold (fragment, options), sealed under the SA of `route`.
+  virtual CardResult<> inject_on_route(std::uint32_t route, std::span<const std::uint8_t> packet) = 0;
+
+  // Returns once no batch that began before the call is in work: after activate() with armed off, counters
+  // read then are final. kIo: the card hangs in a batch.
+  virtual CardResult<> settle() = 0;
+  // Largest inner packet of the outbound SA in a slot, octets; nothing when the slot is empty.
+  virtual std::optional<std::uint16_t> outbound_mtu(std::uint32_t index) const = 0;
 
   virtual std::uint64_t counter(card::Counter counter) const = 0;
 

@@ -65,6 +65,9 @@ class MappedCard : public Card {
   std::size_t take_events(std::span<card::Event> events) override;
   std::size_t take_punts(std::size_t max, void (*visit)(void* context, const PuntView& punt), void* context) override;
   CardResult<> inject(card::InjectKind kind, card::Port port, std::span<const std::uint8_t> packet) override;
+  CardResult<> inject_on_route(std::uint32_t route, std::span<const std::uint8_t> packet) override;
+  CardResult<> settle() override;
+  std::optional<std::uint16_t> outbound_mtu(std::uint32_t index) const override;
 
   std::uint64_t counter(card::Counter counter) const override;
 
@@ -82,6 +85,8 @@ class MappedCard : public Card {
   virtual void ring_doorbell() {}
 
  private:
+  CardResult<> put_inject(card::InjectKind kind, card::Port port, std::uint32_t route,
+                          std::span<const std::uint8_t> packet);
   template <typename Slot, typename Policy>
   CardResult<> install(Slot& slot, std::uint64_t& commit_batch, Policy policy, const card::Credit& credit);
   template <typename Slot, typename Policy>

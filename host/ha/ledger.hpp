@@ -74,6 +74,8 @@ class Ledger {
   // --- standby
   // Stores what the active reserved (never lowers within an epoch); returns what to write to the card.
   std::vector<CardCredits> store(const std::vector<CreditEntry>& entries);
+  // As store(), for the exact counters of a handover: they replace limits of the same epoch, downwards too.
+  std::vector<CardCredits> store_exact(const std::vector<CreditEntry>& entries);
 
   // --- views
   std::optional<CreditEntry> in_force(std::uint32_t spi_in) const;

@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "host/base/bytes.hpp"
-#include "host/base/endpoint.hpp"
+#include "host/base/ip_address.hpp"
 #include "host/ike/state.hpp"
 
 namespace tandem::ha {

@@ -37,7 +37,8 @@ struct Received {
 struct Acknowledged {
   std::uint64_t number = 0;  // all up to and including it
 };
-// The session must be closed; text says what and where (for kConfig: which items differ).
+// The session must be closed; text says what and where (for kConfig: which items differ). Until close() or open() the
+// link stays open, but takes nothing in and gives nothing out.
 struct Broken {
   LinkErrc code;
   std::string text;

@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "host/base/bytes.hpp"
-#include "host/base/endpoint.hpp"
+#include "host/base/ip_address.hpp"
 #include "host/base/time.hpp"
 #include "host/crypto/algorithm.hpp"
 #include "host/wire/traffic_selector.hpp"

@@ -4,6 +4,7 @@
 // which only holds the replicated states. Serves N1 (IVs of SK), N4 (gated sends).
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -26,6 +27,14 @@ struct Datagram {
   Bytes octets;
 };
 
+// The peer asked, by IPSEC_REPLAY_COUNTER_SYNC, for a child's outbound sequence number to move forward: add `delta`
+// once (SYNC-040..044). Only the card's owner knows the number, so whether it still fits is his to judge.
+struct OutboundJump {
+  std::uint32_t spi_in = 0;
+  std::uint64_t delta = 0;
+  friend bool operator==(const OutboundJump&, const OutboundJump&) = default;
+};
+
 // What one input brought about. The caller, in this order: (1) applies `changed` and `removed` to its card,
 // (2) replicates them, (3) sends `gated` once the partner has acknowledged all changes so far of that SA (or
 // solo is declared), (4) may send `free` at once: those commit no state. Order within the lists is to be kept:
@@ -39,6 +48,7 @@ struct Step {
   };
   std::vector<Gated> gated;
   std::vector<Datagram> free;
+  std::vector<OutboundJump> outbound_jumps;  // to be applied before `gated` is sent
 };
 
 // Slots of the card's table, handed out by the SAD.

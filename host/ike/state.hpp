@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "host/base/bytes.hpp"
-#include "host/base/endpoint.hpp"
+#include "host/base/ip_address.hpp"
 #include "host/base/time.hpp"
 #include "host/crypto/algorithm.hpp"
 #include "host/wire/traffic_selector.hpp"
@@ -77,6 +77,7 @@ struct PendingRequest {
   Bytes request;
   std::uint32_t child_spi_in = 0;      // the child it is about
   std::uint32_t new_child_spi_in = 0;  // kCreateChild, kRekeyChild: the SPI we offered
+  std::uint32_t new_child_instance = 0;  // of its slot
   std::string child_name;
   Bytes nonce;                    // ours, for collisions (REK-006)
   std::uint64_t new_ike_spi = 0;  // kRekeyIke

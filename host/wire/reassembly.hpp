@@ -54,11 +54,12 @@ class Ipv4Reassembler final {
     std::optional<std::size_t> total{};
     std::uint8_t tos = 0;
     std::uint8_t ttl = 0;
+    bool congestion = false;  // some fragment was marked CE (RFC 3168 5.3)
   };
 
   void forget(std::map<Key, Pending>::iterator which);
   bool accept(Pending& pending, std::size_t offset, ByteView part, bool last);
-  void make_room(const Key& keep, std::size_t octets);
+  void make_room(const Key& key, std::size_t octets);
 
   ReassemblyLimits limits_;
   std::map<Key, Pending> pending_;

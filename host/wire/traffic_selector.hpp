@@ -20,18 +20,18 @@ bool is_valid(const TrafficSelector& selector);
 bool contains(const TrafficSelector& outer, const TrafficSelector& inner);
 // Every selector of `inner` lies inside one selector of `outer`; false for an empty `inner`.
 bool contains(const std::vector<TrafficSelector>& outer, const std::vector<TrafficSelector>& inner);
-// A packet: address, protocol and port (65535 for a protocol without ports is not special: pass 0).
+// A packet by its address, protocol and port (0 for a protocol without ports). An OPAQUE selector matches none.
 bool matches(const TrafficSelector& selector, const IpAddress& address, std::uint8_t protocol, std::uint16_t port);
 
 // The packets of both; nothing when there are none.
 std::optional<TrafficSelector> intersect(const TrafficSelector& a, const TrafficSelector& b);
 
-// The responder's choice for one side: `proposed` cut to `policy`, duplicates and contained ones removed, in the order
-// of `proposed`, so that the first selector (from the triggering packet) comes first whenever the policy has it.
+// The responder's choice for one side: `proposed` cut to `policy`, in the order of `proposed`, what lies inside another
+// left out, so that the first selector (from the triggering packet) comes first whenever the policy has it.
 // At most kTrafficSelectorsMax. Empty: TS_UNACCEPTABLE.
 struct Narrowed {
   std::vector<TrafficSelector> selectors{};
-  bool complete = false;     // nothing of `proposed` was cut off
+  bool complete = false;     // each proposed selector lies inside one selector of the result
   bool holds_first = false;  // the first proposed selector is inside as a whole
 };
 Narrowed narrow(const std::vector<TrafficSelector>& proposed, const std::vector<TrafficSelector>& policy);

@@ -38,8 +38,9 @@ constexpr std::uint32_t kPortAddressesMax = 16;
 struct PortConfig {
   std::uint8_t mac[6];
   std::uint16_t address_count;
-  std::uint16_t mtu;  // largest IP packet on the wire
-  std::uint16_t reserved[3];
+  std::uint16_t mtu;           // largest IP packet on the wire
+  std::uint16_t virtual_mask;  // bit n: addresses[n] is virtual: nothing leaves in its name unless may_speak (HA-014)
+  std::uint16_t reserved[2];
   Address addresses[kPortAddressesMax];  // IPv4 or IPv6 addresses that are ours: virtual and member addresses
   std::uint8_t families[kPortAddressesMax];
 };

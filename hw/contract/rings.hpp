@@ -70,17 +70,18 @@ static_assert(offsetof(PuntRecord, packet) == 64, "layout");
 
 enum class InjectKind : std::uint32_t {
   kNone = 0,
-  kFrame = 1,     // whole Ethernet frame out of `port`
-  kIpPacket = 2,  // IP packet out of `port`; the card adds the Ethernet header from the next-hop table
-  kSeal = 3,      // inner IP packet through the encrypt path, from the SPD cache on
-  kOpen = 4,      // reassembled outer IP packet through the decrypt path
+  kFrame = 1,      // whole Ethernet frame out of `port`
+  kIpPacket = 2,   // IP packet out of `port`; the card adds the Ethernet header from the next-hop table
+  kSeal = 3,       // inner IP packet through the encrypt path, from the SPD cache on
+  kOpen = 4,       // reassembled outer IP packet through the decrypt path
+  kSealRoute = 5,  // inner IP packet sealed under the SA of `route`: no cache, options and fragments allowed
 };
 
 struct InjectRecord {
   std::uint32_t kind;  // InjectKind
   std::uint32_t port;  // Port
   std::uint32_t octets;
-  std::uint32_t reserved0;
+  std::uint32_t route;        // kSealRoute
   std::uint8_t next_hop[16];  // kIpPacket: next-hop address; all zero: the packet's destination
   std::uint8_t reserved1[32];
   std::uint8_t packet[kFrameMax];

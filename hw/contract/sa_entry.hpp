@@ -117,11 +117,16 @@ static_assert(offsetof(InboundPolicy, selectors) == 192, "layout");
 // partner acknowledged that limit. The host writes `notify_at`, then `epoch`, then `limit` (release); the
 // card reads `limit` (acquire), then `epoch`: a torn read then only ever shortens the credit.
 // An authenticated inbound packet at or above the limit is not accepted, and reported by bound_hit.
+// `floor` (written before `epoch`) is needed where an SA gets a limit of the running epoch before its first
+// packet there: credit_start() then no longer tells the jump. Numbers below it are never sent, and count as
+// seen; 0: none.
 struct Credit {
   std::uint64_t limit;
   std::uint64_t notify_at;  // low_credit is raised, once per value, when the counter reaches it
   std::uint32_t epoch;
-  std::uint32_t reserved[11];
+  std::uint32_t reserved0;
+  std::uint64_t floor;
+  std::uint32_t reserved[8];
 };
 static_assert(sizeof(Credit) == 64, "layout");
 
@@ -160,6 +165,7 @@ static_assert(sizeof(OutboundState) == 64, "layout");
 constexpr std::uint32_t kRaisedSoft = 1u << 0;
 constexpr std::uint32_t kRaisedHard = 1u << 1;
 constexpr std::uint32_t kRaisedLimit = 1u << 2;  // cleared when a packet passes again
+constexpr std::uint32_t kRaisedExhausted = 1u << 3;
 
 // Card-owned half of an inbound SA. Number n has bit n % 64 of seen[(n / 64) % (window / 64 + 1)].
 struct InboundState {

@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "host/base/endpoint.hpp"
+#include "host/base/ip_address.hpp"
 #include "host/base/log.hpp"
 #include "host/base/result.hpp"
 #include "host/ha/heartbeat.hpp"

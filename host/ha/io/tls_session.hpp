@@ -10,7 +10,7 @@
 #include <string>
 
 #include "host/base/bytes.hpp"
-#include "host/base/endpoint.hpp"
+#include "host/base/ip_address.hpp"
 #include "host/base/log.hpp"
 #include "host/base/result.hpp"
 #include "host/base/time.hpp"

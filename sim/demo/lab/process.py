@@ -79,7 +79,7 @@ class Process:
             return False
         wait_until(ready, timeout, f"'{line}' from {self.name} (log: {self.log})")
 
-    def signal(self, number):
+    def deliver(self, number):
         if self.alive():
             os.kill(self._child.pid, number)
 
@@ -92,12 +92,12 @@ class Process:
 
     def kill(self):
         """SIGKILL, and waits for the end."""
-        self.signal(signal.SIGKILL)
+        self.deliver(signal.SIGKILL)
         self._child.wait()
 
     def stop(self, timeout=5, number=signal.SIGTERM):
         """Asks the process to end, kills it when it has not within `timeout`; returns its exit status."""
-        self.signal(number)
+        self.deliver(number)
         if self.wait(timeout) is None:
             self.kill()
         return self._child.returncode

@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import tempfile
 
+from .build import ROOT
 from .process import LabError, Process, run
 
 VIRTUAL_OUTER = "10.9.1.1"
@@ -34,17 +35,29 @@ CABLES = (
     (("host", "lan0"), ("lan", "host")),
     (("a", "sync"), ("b", "sync")),
 )
+LOGS_MAX = 20
+_LOGS = os.path.join(ROOT, "build", "logs")
 _PREFIX = re.compile(r"^tandem(\d+)x\d+-")
 _labs_made = 0
 
 
 def remove_stale():
-    """Deletes the namespaces of labs whose process no longer exists (it was killed outright)."""
-    for line in run(["ip", "netns", "list"], check=False).splitlines():
-        name = line.split()[0] if line.split() else ""
+    """Deletes the namespaces and working directories of labs whose process no longer exists (it was killed outright)."""
+    def dead(name):
         found = _PREFIX.match(name)
-        if found and not os.path.exists(f"/proc/{found.group(1)}"):
-            run(["ip", "netns", "del", name], check=False)
+        return found and not os.path.exists(f"/proc/{found.group(1)}")
+    for line in run(["ip", "netns", "list"], check=False).splitlines():
+        if line.strip() and dead(line.split()[0]):
+            run(["ip", "netns", "del", line.split()[0]], check=False)
+    for name in os.listdir(tempfile.gettempdir()):
+        if dead(name):
+            shutil.rmtree(os.path.join(tempfile.gettempdir(), name), ignore_errors=True)
+
+
+def _no_secrets(folder, names):
+    """Keeps keys, configuration with the PSK and anything that is no plain file out of the saved logs."""
+    return [name for name in names if name in ("keys", "swanctl", "run", "state")
+            or not (os.path.isdir(os.path.join(folder, name)) or os.path.isfile(os.path.join(folder, name)))]
 
 
 class Topology:
@@ -69,8 +82,21 @@ class Topology:
             raise
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, kind, *_):
+        if kind is not None and kind is not KeyboardInterrupt:
+            self.save_logs()
         self.close()
+
+    def save_logs(self):
+        """Copies logs and captures of a failed run to build/logs, which keeps the newest LOGS_MAX; says where."""
+        saved = os.path.join(_LOGS, self.prefix.rstrip("-"))
+        shutil.rmtree(saved, ignore_errors=True)
+        os.makedirs(_LOGS, exist_ok=True)
+        shutil.copytree(self.directory, saved, ignore=_no_secrets)
+        older = sorted((os.path.join(_LOGS, name) for name in os.listdir(_LOGS)), key=os.path.getmtime)
+        for folder in older[:-LOGS_MAX]:
+            shutil.rmtree(folder, ignore_errors=True)
+        print(f"logs: {os.path.relpath(saved)}", flush=True)
 
     def namespace(self, name):
         return self.prefix + name
@@ -119,11 +145,12 @@ class Topology:
             # The ports belong to the card: the kernel must neither answer nor speak on them.
             self._sysctl(member, [(f"ipv4/conf/{port}/arp_ignore", 8) for port in ("outer", "inner")])
             for interface in ("outer", "inner", "sync"):
-                self.ip(member, "link", "set", interface, "up")
+                self.ip(member, "link", "set", "dev", interface, "up")
             self.ip(member, "address", "add", f"{MEMBER_SYNC[member]}/24", "dev", "sync")
         self.ip("peer", "address", "add", f"{PEER_OUTER}/24", "dev", "wan0")
         self.ip("peer", "link", "set", "wan0", "up")
-        self.ip("peer", "link", "add", "net0", "type", "dummy")
+        # An empty bridge in place of a dummy interface: not every kernel has those.
+        self.ip("peer", "link", "add", "net0", "type", "bridge")
         self.ip("peer", "address", "add", f"{PEER_INNER}/24", "dev", "net0")
         self.ip("peer", "link", "set", "net0", "up")
         self.ip("host", "address", "add", f"{HOST}/24", "dev", "lan0")
@@ -134,22 +161,26 @@ class Topology:
         self.ip(namespace, "link", "add", "switch", "type", "bridge", "stp_state", "0", "forward_delay", "0",
                 "mcast_snooping", "0")
         for port in ports:
-            self.ip(namespace, "link", "set", port, "master", "switch", "up")
+            self.ip(namespace, "link", "set", "dev", port, "master", "switch", "up")
         self.ip(namespace, "link", "set", "switch", "up")
 
     def unplug(self, member):
-        """Takes the three cables of an appliance out."""
-        for interface in ("outer", "inner", "sync"):
-            self.ip(member, "link", "set", interface, "down", check=False)
+        """Takes the three cables of an appliance out, in one command: the moment of a kill is no time for many."""
+        self._cables(member, "down", check=False)
 
     def plug(self, member):
         """Puts the three cables of an appliance back."""
-        for interface in ("outer", "inner", "sync"):
-            self.ip(member, "link", "set", interface, "up")
+        self._cables(member, "up", check=True)
+
+    def _cables(self, member, state, check):
+        batch = self.path(f"cables-{state}")
+        with open(batch, "w", encoding="ascii") as target:
+            target.writelines(f"link set dev {interface} {state}\n" for interface in ("outer", "inner", "sync"))
+        self.ip(member, "-batch", batch, check=check)
 
     def mac(self, namespace, interface):
         """The hardware address of an interface, as `aa:bb:cc:dd:ee:ff`."""
-        found = re.search(r"link/ether (\S+)", self.ip(namespace, "link", "show", interface))
+        found = re.search(r"link/ether (\S+)", self.ip(namespace, "link", "show", "dev", interface))
         return found.group(1) if found else ""
 
     def close(self):

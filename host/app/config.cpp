@@ -1,0 +1,258 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "host/app/config.hpp"
+
+#include <fstream>
+#include <set>
+#include <sstream>
+#define TOML_EXCEPTIONS 1
+#include <toml++/toml.h>
+
+#include "host/app/config_hash.hpp"
+#include "host/app/toml_view.hpp"
+
+namespace tandem::app {
+namespace {
+
+Duration milliseconds(std::int64_t count) { return std::chrono::milliseconds(count); }
+
+PortSettings read_port(const TomlView& table) {
+  PortSettings port;
+  port.tap = table.text("tap");
+  port.member_address = table.prefix("member_address");
+  port.virtual_address = table.prefix("virtual_address");
+  if (const auto gateway = table.optional_text("gateway"); gateway && !gateway->empty()) {
+    port.gateway = table.ip("gateway");
+  }
+  if (!port.member_address.contains(port.virtual_address.address)) {
+    table.fail("virtual_address", "lies outside the network of member_address");
+  }
+  if (port.gateway && !port.member_address.contains(*port.gateway)) {
+    table.fail("gateway", "lies outside the network of member_address");
+  }
+  table.reject_unknown();
+  return port;
+}
+
+void read_timers(const TomlView& table, ha::HeartbeatConfig& timers) {
+  timers.interval = milliseconds(table.integer("heartbeat_ms", 10, 1, 10'000));
+  timers.lease = milliseconds(table.integer("lease_ms", 40, 2, 60'000));
+  timers.takeover = milliseconds(table.integer("takeover_ms", 50, 3, 60'000));
+  timers.eligible = milliseconds(table.integer("eligible_ms", 2 * (timers.takeover / milliseconds(1)), 4, 120'000));
+  if (timers.lease < 2 * timers.interval) table.fail("lease_ms", "must be at least two heartbeats");
+  if (timers.takeover <= timers.lease) table.fail("takeover_ms", "must exceed lease_ms (N7)");
+  if (timers.eligible <= timers.takeover) table.fail("eligible_ms", "must exceed takeover_ms");
+}
+
+void read_paths(const TomlView& table, Settings& settings) {
+  const auto locals = table.texts("heartbeat_local");
+  const auto partners = table.texts("heartbeat_partner");
+  if (locals.empty() || locals.size() != partners.size()) {
+    table.fail("heartbeat_partner", "needs as many addresses as heartbeat_local, at least one");
+  }
+  for (std::size_t i = 0; i < locals.size(); ++i) {
+    const auto local = parse_endpoint(locals[i]);
+    const auto partner = parse_endpoint(partners[i]);
+    if (!local) table.fail("heartbeat_local", "\"" + locals[i] + "\" is not address:port");
+    if (!partner) table.fail("heartbeat_partner", "\"" + partners[i] + "\" is not address:port");
+    settings.heartbeat_paths.push_back({*local, *partner});
+  }
+}
+
+void read_ha(const TomlView& table, Settings& settings) {
+  ha::MemberConfig& member = settings.member;
+  settings.partner_id = static_cast<std::uint8_t>(table.integer("partner_id", std::nullopt, 1, 2));
+  if (settings.partner_id == member.id) table.fail("partner_id", "is this member's own id");
+  settings.session.dial = member.id < settings.partner_id;
+  settings.session.listen = table.endpoint("listen");
+  settings.session.partner = table.endpoint("partner");
+  settings.session.ca_file = table.path("ca");
+  settings.session.certificate_file = table.path("certificate");
+  settings.session.key_file = table.path("key");
+  settings.session.partner_name = table.text("partner_name");
+  read_paths(table, settings);
+  read_timers(table, member.heartbeat);
+  member.heartbeat.member = member.id;
+  member.startup_wait = milliseconds(table.integer("startup_wait_ms", 3000, 10, 600'000));
+  ha::LedgerConfig& ledger = member.ledger;
+  ledger.out_horizon = milliseconds(table.integer("out_horizon_ms", 500, 1, 60'000));
+  ledger.in_horizon = milliseconds(table.integer("in_horizon_ms", 20, 1, 60'000));
+  ledger.out_block_min = static_cast<std::uint64_t>(table.integer("out_block_min", 256, 16, 1 << 20));
+  ledger.in_block_min = static_cast<std::uint64_t>(table.integer("in_block_min", 32, 16, 1 << 20));
+  ledger.grant = static_cast<std::uint32_t>(table.integer("grant", 1024, 16, 1 << 24));
+  table.reject_unknown();
+}
+
+void read_ike_timers(const TomlView& table, ike::Config& ike) {
+  ike.retransmit_first = milliseconds(table.integer("retransmit_first_ms", 500, 10, 60'000));
+  ike.retransmit_max = milliseconds(table.integer("retransmit_max_ms", 30'000, 10, 600'000));
+  ike.retransmit_tries = static_cast<std::uint32_t>(table.integer("retransmit_tries", 12, 1, 100));
+  ike.half_open_cookie_above = static_cast<std::uint32_t>(table.integer("half_open_cookie_above", 100, 0, 1'000'000));
+  ike.half_open_max = static_cast<std::uint32_t>(table.integer("half_open_max", 10'000, 1, 1'000'000));
+  ike.ike_sas_max = static_cast<std::uint32_t>(table.integer("ike_sas_max", 65'536, 1, 1'000'000));
+  table.reject_unknown();
+}
+
+std::vector<wire::TrafficSelector> read_selectors(const TomlView& table, const char* key) {
+  std::vector<wire::TrafficSelector> result;
+  for (const std::string& text : table.texts(key)) {
+    const auto prefix = parse_prefix(text);
+    const auto selector = prefix ? wire::subnet_selector(prefix->address, prefix->length) : std::nullopt;
+    if (!selector) table.fail(key, "\"" + text + "\" is not a network");
+    result.push_back(*selector);
+  }
+  if (result.empty()) table.fail(key, "needs at least one network");
+  return result;
+}
+
+ike::ChildConfig read_child(const TomlView& table) {
+  ike::ChildConfig child;
+  child.name = table.text("name");
+  child.local_ts = read_selectors(table, "local_ts");
+  child.remote_ts = read_selectors(table, "remote_ts");
+  if (sad::selector_pairs(child.local_ts, child.remote_ts) > card::kSelectorsMax) {
+    table.fail("remote_ts", "with local_ts makes more pairs of networks than the card checks (" +
+                                std::to_string(card::kSelectorsMax) + "); split the child");
+  }
+  for (const std::string& text : table.texts("esp")) {
+    const auto proposal = ike::parse_esp_proposal(text);
+    if (!proposal) table.fail("esp", "\"" + text + "\" is not an ESP proposal that the card can do");
+    child.proposals.push_back(*proposal);
+  }
+  if (child.proposals.empty()) child.proposals = ike::default_esp_proposals();
+  const auto rekey = table.integer("rekey_s", 3600, 1, 86'400 * 7);
+  child.rekey_after = std::chrono::seconds(rekey);
+  child.hard_lifetime = std::chrono::seconds(table.integer("lifetime_s", rekey + rekey / 10 + 1, 2, 86'400 * 8));
+  if (child.hard_lifetime <= child.rekey_after) table.fail("lifetime_s", "must exceed rekey_s");
+  child.start = table.boolean("start", false);
+  table.reject_unknown();
+  return child;
+}
+
+SecretBytes read_psk(const TomlView& table) {
+  const std::string file = table.path("psk_file");
+  std::ifstream in(file, std::ios::binary);
+  std::string text((std::istreambuf_iterator<char>(in)), std::istreambuf_iterator<char>());
+  if (!in.good() && !in.eof()) table.fail("psk_file", "cannot read " + file);
+  while (!text.empty() && (text.back() == '\n' || text.back() == '\r')) text.pop_back();
+  if (text.empty()) table.fail("psk_file", file + " is missing or empty");
+  SecretBytes psk(ByteView(reinterpret_cast<const std::uint8_t*>(text.data()), text.size()));
+  if (text.starts_with("0x")) {
+    psk = SecretBytes((text.size() - 2) / 2);
+    if (!parse_hex(std::string_view(text).substr(2), psk.mutable_view())) {
+      table.fail("psk_file", file + ": after 0x an even number of hex digits is expected");
+    }
+  }
+  wipe(text.data(), text.size());
+  return psk;
+}
+
+ike::Identity read_identity(const TomlView& table, const char* key) {
+  const auto identity = ike::parse_identity(table.text(key));
+  if (!identity) table.fail(key, "is not an identity");
+  return *identity;
+}
+
+ike::SyncPolicy read_sync(const TomlView& table) {
+  const std::string text = table.optional_text("sync").value_or("always");
+  if (text == "always") return ike::SyncPolicy::kAlways;
+  if (text == "doubt") return ike::SyncPolicy::kDoubt;
+  if (text == "never") return ike::SyncPolicy::kNever;
+  table.fail("sync", "is one of always, doubt, never");
+}
+
+ike::PeerConfig read_peer(const TomlView& table) {
+  ike::PeerConfig peer;
+  peer.name = table.text("name");
+  peer.local_id = read_identity(table, "local_id");
+  if (table.optional_text("remote_id").value_or("%any") != "%any") peer.remote_id = read_identity(table, "remote_id");
+  peer.psk = read_psk(table);
+  if (table.optional_text("address").value_or("%any") != "%any") peer.address = table.ip("address");
+  peer.port = static_cast<std::uint16_t>(table.integer("port", 500, 1, 65'535));
+  for (const std::string& text : table.texts("ike")) {
+    const auto proposal = ike::parse_ike_proposal(text);
+    if (!proposal) table.fail("ike", "\"" + text + "\" is not an IKE proposal");
+    peer.proposals.push_back(*proposal);
+  }
+  if (peer.proposals.empty()) peer.proposals = ike::default_ike_proposals();
+  const auto rekey = table.integer("rekey_s", 14'400, 1, 86'400 * 30);
+  peer.rekey_after = std::chrono::seconds(rekey);
+  peer.hard_lifetime = std::chrono::seconds(table.integer("lifetime_s", rekey + rekey / 10 + 1, 2, 86'400 * 31));
+  peer.liveness_after = std::chrono::seconds(table.integer("liveness_s", 30, 1, 86'400));
+  peer.sync = read_sync(table);
+  peer.announce_message_id_sync = table.boolean("message_id_sync", true);
+  peer.announce_replay_counter_sync = table.boolean("replay_counter_sync", true);
+  std::set<std::string> names;
+  for (const TomlView& child : table.tables("child")) {
+    peer.children.push_back(read_child(child));
+    if (!names.insert(peer.children.back().name).second) child.fail("name", "is used twice in this peer");
+    if (peer.children.back().start && !peer.address) child.fail("start", "needs the peer's address");
+  }
+  if (peer.children.empty()) table.fail("child", "at least one [[peer.child]] is needed");
+  table.reject_unknown();
+  return peer;
+}
+
+sad::SpdRule read_rule(const TomlView& table) {
+  sad::SpdRule rule;
+  const std::string action = table.text("action");
+  if (action != "bypass" && action != "discard") table.fail("action", "is bypass or discard");
+  rule.action = action == "bypass" ? card::FlowAction::kBypass : card::FlowAction::kDiscard;
+  rule.local = read_selectors(table, "local").front();
+  rule.remote = read_selectors(table, "remote").front();
+  table.reject_unknown();
+  return rule;
+}
+
+Settings read_all(const TomlView& root) {
+  Settings settings;
+  ha::MemberConfig& member = settings.member;
+  const TomlView own = root.table("member");
+  settings.name = own.text("name");
+  member.id = static_cast<std::uint8_t>(own.integer("id", std::nullopt, 1, 2));
+  member.priority = static_cast<std::uint8_t>(own.integer("priority", 100, 0, 255));
+  member.cluster = own.optional_text("cluster").value_or("tandem");
+  settings.state_dir = own.text("state_dir");
+  settings.control_socket = own.text("control_socket");
+  own.reject_unknown();
+
+  const TomlView card = root.table("card");
+  settings.card_driver = card.text("driver");
+  if (settings.card_driver != "soft") card.fail("driver", "is \"soft\"; no other driver is built in");
+  settings.card_socket = card.text("socket");
+  card.reject_unknown();
+
+  settings.outer = read_port(root.table("outer"));
+  settings.inner = read_port(root.table("inner"));
+  read_ha(root.table("ha"), settings);
+  if (const auto ike = root.optional_table("ike")) read_ike_timers(*ike, member.ike);
+  for (const TomlView& rule : root.tables("policy")) member.spd_rules.push_back(read_rule(rule));
+  std::set<std::string> names;
+  for (const TomlView& peer : root.tables("peer")) {
+    member.ike.peers.push_back(read_peer(peer));
+    if (!names.insert(member.ike.peers.back().name).second) peer.fail("name", "is used twice");
+  }
+  member.ike.member = member.id;
+  member.ike.local_address = settings.outer.virtual_address.address;
+  member.outer = {settings.outer.member_address, settings.outer.gateway, settings.outer.virtual_address.address};
+  member.inner = {settings.inner.member_address, settings.inner.gateway, settings.inner.virtual_address.address};
+  root.reject_unknown();
+  hash_config(settings);
+  return settings;
+}
+
+}  // namespace
+
+Result<Settings, ConfigError> load_settings(const std::filesystem::path& file) {
+  try {
+    const toml::table document = toml::parse_file(file.string());
+    return read_all(TomlView(document, file.string(), ""));
+  } catch (const toml::parse_error& error) {
+    std::ostringstream text;
+    text << file.string() << ":" << error.source().begin.line << ": " << error.description();
+    return Failure{ConfigError{text.str()}};
+  } catch (const TomlError& error) {
+    return Failure{ConfigError{error.what()}};
+  }
+}
+
+}  // namespace tandem::app

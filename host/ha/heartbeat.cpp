@@ -1,0 +1,374 @@
+// SPDX-License-Identifier: Apache-2.0
+// The rules of heartbeat.hpp. Serves N2, N3, N7.
+//
+// Datagram (72 octets, big-endian):
+//   magic(2) version(1) member(1) flags(1) zero(3) epoch(4) zero(4) activation(8) number(8) echo(8) HMAC-SHA-256(32)
+//
+// Where this file is stricter than the rules there, and why:
+// - Silence of the partner is counted only while we are awake: what a gap between two calls adds is capped, as the
+//   datagrams of that time may still wait in the socket. So no pause looks like a dead partner.
+// - After a lapse a heartbeat frees the lease only if it echoes one that we sent after the lapse: an older one may
+//   have waited in the socket while the partner took over. Solo, `takeover` awake without a higher active also does.
+// - After kPartnerLost nothing is granted until the main loop has taken in_sync back once: the verdict is on its way
+//   to a decision for solo, which a grant would undermine.
+#include "host/ha/heartbeat.hpp"
+
+#include <algorithm>
+#include <array>
+#include <tuple>
+#include <utility>
+
+#include "host/base/result.hpp"
+#include "host/crypto/hash.hpp"
+
+namespace tandem::ha {
+namespace {
+
+constexpr std::size_t kBodyOctets = 40;
+constexpr std::size_t kMacOctets = 32;
+constexpr std::size_t kDatagramOctets = kBodyOctets + kMacOctets;
+constexpr std::uint16_t kMagic = 0x5448;
+constexpr std::uint8_t kVersion = 1;
+constexpr std::uint8_t kFlagActive = 1u << 0;
+constexpr std::uint8_t kFlagSolo = 1u << 1;
+constexpr std::uint8_t kFlagInSync = 1u << 2;
+constexpr std::uint8_t kFlagAnswer = 1u << 3;
+constexpr std::size_t kSendTimes = 1024;  // newest heartbeats whose send time is known; older echoes count nothing
+
+struct Message {
+  std::uint8_t member = 0;
+  std::uint8_t flags = 0;
+  std::uint32_t epoch = 0;
+  std::uint64_t activation = 0;
+  std::uint64_t number = 0;
+  std::uint64_t echo = 0;
+};
+
+void put(std::uint8_t* out, std::uint64_t value, unsigned octets) {
+  for (unsigned i = 0; i < octets; ++i) out[i] = static_cast<std::uint8_t>(value >> (8 * (octets - 1 - i)));
+}
+
+std::uint64_t get(const std::uint8_t* in, unsigned octets) {
+  std::uint64_t value = 0;
+  for (unsigned i = 0; i < octets; ++i) value = value << 8 | in[i];
+  return value;
+}
+
+Bytes seal(const SecretBytes& key, const Message& message) {
+  Bytes out(kBodyOctets);
+  put(out.data(), kMagic, 2);
+  out[2] = kVersion;
+  out[3] = message.member;
+  out[4] = message.flags;
+  put(out.data() + 8, message.epoch, 4);
+  put(out.data() + 16, message.activation, 8);
+  put(out.data() + 24, message.number, 8);
+  put(out.data() + 32, message.echo, 8);
+  const SecretBytes mac = crypto::hmac(crypto::Hash::kSha256, key.view(), {out});
+  out.insert(out.end(), mac.view().begin(), mac.view().end());
+  return out;
+}
+
+std::optional<Message> open(const SecretBytes& key, ByteView datagram) {
+  const ByteView body = datagram.first(kBodyOctets);
+  const SecretBytes mac = crypto::hmac(crypto::Hash::kSha256, key.view(), {body});
+  if (!equal_constant_time(mac.view(), datagram.subspan(kBodyOctets))) return std::nullopt;
+  Message message;
+  message.member = body[3];
+  message.flags = body[4];
+  message.epoch = static_cast<std::uint32_t>(get(body.data() + 8, 4));
+  message.activation = get(body.data() + 16, 8);
+  message.number = get(body.data() + 24, 8);
+  message.echo = get(body.data() + 32, 8);
+  return message;
+}
+
+// Everything that belongs to one key: numbers start afresh with each.
+struct Session {
+  SecretBytes key;
+  std::uint64_t sent = 0;
+  std::uint64_t received = 0;
+  TimePoint received_at{};  // when the number `received` came
+  std::array<TimePoint, kSendTimes> send_times{};
+
+  // Nothing for numbers that are too old.
+  std::optional<TimePoint> sent_at(std::uint64_t number) const {
+    if (number == 0 || number > sent || number + kSendTimes <= sent) return std::nullopt;
+    return send_times[number % kSendTimes];
+  }
+};
+
+}  // namespace
+
+struct HeartbeatCore::Impl {
+  explicit Impl(HeartbeatConfig configuration) : config(configuration) {
+    TANDEM_ASSERT(config.interval > Duration::zero());
+    TANDEM_ASSERT(config.lease < config.takeover && config.takeover < config.eligible);
+  }
+
+  HeartbeatConfig config;
+  HeartbeatFacts facts;
+  std::unique_ptr<Session> session;   // of the newest key
+  std::unique_ptr<Session> previous;  // until the next key: the partner may switch later than we
+  bool partner_switched = false;      // heard under the newest key
+  PartnerView view;
+  std::uint8_t view_member = 0;
+  Totals totals;
+
+  bool started = false;
+  TimePoint last_call{};
+  TimePoint next_heartbeat = TimePoint::min();
+  Duration silence{};  // of the partner, awake time only
+
+  // Active.
+  bool lapsed = false;
+  bool deposed = false;
+  bool grant_blocked = false;               // since kPartnerLost
+  TimePoint awake_since{};                  // of the lapse: we woke, or were cut off
+  std::optional<TimePoint> echoed;          // send time of our newest heartbeat that the partner echoed
+  std::optional<std::uint64_t> lease_ns;    // as last given out
+  std::optional<TimePoint> granted;         // receive time of the newest number echoed while granting
+  // Standby.
+  std::optional<TimePoint> eligible_until;
+  std::array<bool, 7> raised{};  // verdicts of the present occurrence
+
+  bool is_active() const { return facts.role == Role::kActive; }
+  bool grants() const { return is_active() && facts.in_sync && !facts.solo && !deposed && !grant_blocked; }
+  bool heard_lately() const { return silence <= config.lease / 2; }
+
+  void raise(HeartbeatStep& step, Verdict verdict) {
+    bool& done = raised[static_cast<std::size_t>(verdict)];
+    if (!done) step.verdicts.push_back(verdict);
+    done = true;
+  }
+  void rearm(Verdict verdict) { raised[static_cast<std::size_t>(verdict)] = false; }
+
+  void give_lease(HeartbeatStep& step, std::uint64_t deadline_ns) {
+    if (lease_ns == deadline_ns) return;
+    lease_ns = deadline_ns;
+    step.lease_deadline_ns = deadline_ns;
+  }
+
+  // Brings the clock forward: counts silence, detects a lapse before anything can renew the lease.
+  TimePoint advance(TimePoint now, HeartbeatStep& step) {
+    if (!started) {
+      started = true;
+      last_call = now;
+    }
+    now = std::max(now, last_call);
+    const Duration gap = now - last_call;
+    const Duration gap_max = config.interval + config.interval / 2;
+    last_call = now;
+    silence += std::min(gap, gap_max);
+    if (lapsed && gap > gap_max) awake_since = now;
+    if (is_active() && !lapsed && !deposed && lease_ns && *lease_ns != 0 && to_ns(now) >= *lease_ns) {
+      lapsed = true;
+      awake_since = now;
+      ++totals.lapses;
+      rearm(Verdict::kLeaseBack);
+      raise(step, Verdict::kLeaseLapsed);
+    }
+    return now;
+  }
+
+  // Rules of the lease (N7). Precondition: advance(now) was called.
+  void renew(TimePoint now, HeartbeatStep& step) {
+    if (!is_active() || deposed) {
+      give_lease(step, 0);
+      return;
+    }
+    const bool echo_is_fresh = echoed && *echoed >= awake_since;
+    if (lapsed && !echo_is_fresh && !(facts.solo && now - awake_since >= config.takeover)) return;
+    TimePoint deadline = now + config.lease;
+    if (!facts.solo && (lapsed || heard_lately())) {
+      // Never echoed: nothing shows that the partner hears us.
+      if (!echoed) return;
+      deadline = *echoed + config.lease;
+      if (lapsed && deadline <= now) return;
+    }
+    give_lease(step, to_ns(std::max(deadline, TimePoint{})));
+    if (lapsed) {
+      lapsed = false;
+      rearm(Verdict::kLeaseLapsed);
+      raise(step, Verdict::kLeaseBack);
+    }
+  }
+
+  void judge(TimePoint now, HeartbeatStep& step) {
+    const bool silent = silence >= config.takeover;
+    if (!is_active()) {
+      if (view.heard && silent) judge_silent_active(now, step);
+      return;
+    }
+    if (facts.solo || deposed) return;
+    // A sixteenth is far more than two clocks can drift apart.
+    const bool ended = !granted || now - *granted > config.eligible + config.eligible / 16;
+    if (ended && !grants()) raise(step, Verdict::kSoloSafe);
+    if (ended && silent) {
+      grant_blocked = facts.in_sync;
+      raise(step, Verdict::kPartnerLost);
+    }
+  }
+  void judge_silent_active(TimePoint now, HeartbeatStep& step) {
+    raise(step, may_take_over(now) ? Verdict::kTakeOver : Verdict::kActiveLost);
+  }
+  bool may_take_over(TimePoint now) const {
+    return !is_active() && facts.in_sync && eligible_until && now < *eligible_until;
+  }
+
+  void send(TimePoint now, Session& to, bool answer, HeartbeatStep& step) {
+    Message message;
+    message.member = config.member;
+    message.flags = static_cast<std::uint8_t>((is_active() ? kFlagActive : 0u) | (facts.solo ? kFlagSolo : 0u) |
+                                              ((is_active() ? grants() : facts.in_sync) ? kFlagInSync : 0u) |
+                                              (answer ? kFlagAnswer : 0u));
+    message.epoch = facts.epoch;
+    message.activation = facts.activation;
+    message.number = ++to.sent;
+    message.echo = to.received;
+    to.send_times[message.number % kSendTimes] = now;
+    if (grants() && to.received != 0) granted = std::max(granted.value_or(to.received_at), to.received_at);
+    step.datagrams.push_back(seal(to.key, message));
+    ++totals.sent;
+  }
+
+  void heartbeat(TimePoint now, HeartbeatStep& step) {
+    next_heartbeat = now + config.interval * 3 / 4;
+    if (session) send(now, *session, false, step);
+    if (previous && !partner_switched) send(now, *previous, false, step);
+  }
+
+  // What a genuine heartbeat brings.
+  void accept(TimePoint now, Session& from, const Message& message, HeartbeatStep& step) {
+    ++totals.received;
+    from.received = message.number;
+    from.received_at = now;
+    if (&from == session.get()) partner_switched = true;
+    const bool partner_active = (message.flags & kFlagActive) != 0;
+    const bool partner_in_sync = (message.flags & kFlagInSync) != 0;
+    view = {true,
+            partner_active ? Role::kActive : Role::kStandby,
+            (message.flags & kFlagSolo) != 0,
+            partner_in_sync,
+            message.epoch,
+            message.activation,
+            now};
+    view_member = message.member;
+    silence = Duration::zero();
+    for (const Verdict verdict : {Verdict::kTakeOver, Verdict::kActiveLost, Verdict::kPartnerLost}) rearm(verdict);
+
+    if (const std::optional<TimePoint> sent = from.sent_at(message.echo)) {
+      echoed = std::max(echoed.value_or(*sent), *sent);
+      if (!is_active() && partner_active && partner_in_sync) {
+        const TimePoint until = *sent + config.eligible;
+        eligible_until = std::max(eligible_until.value_or(until), until);
+      }
+    }
+    if (is_active() && partner_active && partner_ranks_higher()) {
+      deposed = true;
+      raise(step, Verdict::kDeposed);
+    }
+    renew(now, step);
+    if ((message.flags & kFlagAnswer) == 0) send(now, from, true, step);
+  }
+
+  bool partner_ranks_higher() const {
+    return std::tuple(view.epoch, view.activation, view_member) >
+           std::tuple(facts.epoch, facts.activation, config.member);
+  }
+
+  void change_facts(const HeartbeatFacts& changed) {
+    const HeartbeatFacts before = std::exchange(facts, changed);
+    if (before.role != facts.role) {
+      raised.fill(false);
+      lapsed = deposed = grant_blocked = false;
+      eligible_until.reset();
+      // A lease of an earlier time in this role is no lapse. `granted` stays: what the partner may do has not changed.
+      lease_ns.reset();
+    }
+    if (deposed && !(view.role == Role::kActive && partner_ranks_higher())) {
+      deposed = false;
+      rearm(Verdict::kDeposed);
+    }
+    if (!facts.in_sync) grant_blocked = false;
+    if (before.in_sync != facts.in_sync || before.solo != facts.solo) rearm(Verdict::kSoloSafe);
+    if (before.solo && !facts.solo) rearm(Verdict::kPartnerLost);
+  }
+};
+
+HeartbeatCore::HeartbeatCore(HeartbeatConfig config) : impl_(std::make_unique<Impl>(config)) {}
+HeartbeatCore::~HeartbeatCore() = default;
+
+void HeartbeatCore::set_key(TimePoint, ByteView key) {
+  // The same key again would let old numbers in a second time.
+  for (const auto& known : {&impl_->session, &impl_->previous}) {
+    if (*known && equal_constant_time((*known)->key.view(), key)) return;
+  }
+  impl_->previous = std::move(impl_->session);
+  impl_->session = std::make_unique<Session>();
+  impl_->session->key = SecretBytes(key);
+  impl_->partner_switched = false;
+}
+
+HeartbeatStep HeartbeatCore::set_facts(TimePoint now, const HeartbeatFacts& facts) {
+  HeartbeatStep step;
+  now = impl_->advance(now, step);
+  if (facts != impl_->facts) {
+    impl_->change_facts(facts);
+    impl_->heartbeat(now, step);
+  }
+  impl_->renew(now, step);
+  impl_->judge(now, step);
+  return step;
+}
+
+HeartbeatStep HeartbeatCore::tick(TimePoint now) {
+  HeartbeatStep step;
+  now = impl_->advance(now, step);
+  if (now >= impl_->next_heartbeat) impl_->heartbeat(now, step);
+  impl_->renew(now, step);
+  impl_->judge(now, step);
+  return step;
+}
+
+HeartbeatStep HeartbeatCore::handle_datagram(TimePoint now, ByteView datagram) {
+  HeartbeatStep step;
+  now = impl_->advance(now, step);
+  const bool shaped = datagram.size() == kDatagramOctets && get(datagram.data(), 2) == kMagic && datagram[2] == kVersion;
+  for (Session* from : {impl_->session.get(), impl_->previous.get()}) {
+    if (!shaped || from == nullptr) continue;
+    const std::optional<Message> message = open(from->key, datagram);
+    if (!message) continue;
+    // The copy that came over a second path is nothing to count.
+    if (message->number == from->received) return step;
+    // Replayed, reflected, or echoing what was never sent.
+    if (message->number <= from->received || message->member == impl_->config.member || message->echo > from->sent) {
+      break;
+    }
+    impl_->accept(now, *from, *message, step);
+    return step;
+  }
+  ++impl_->totals.rejected;
+  return step;
+}
+
+HeartbeatStep HeartbeatCore::partner_left(TimePoint now) {
+  HeartbeatStep step;
+  now = impl_->advance(now, step);
+  const bool was_heard = impl_->view.heard;
+  impl_->silence = std::max(impl_->silence, impl_->config.takeover);
+  // Its heartbeats that are still on their way must not bring it back; a new session brings a new key.
+  impl_->session.reset();
+  impl_->previous.reset();
+  impl_->granted.reset();
+  impl_->renew(now, step);
+  if (was_heard) impl_->judge(now, step);
+  impl_->view.heard = false;
+  return step;
+}
+
+PartnerView HeartbeatCore::partner() const { return impl_->view; }
+bool HeartbeatCore::eligible(TimePoint now) const { return impl_->may_take_over(now); }
+HeartbeatCore::Totals HeartbeatCore::totals() const { return impl_->totals; }
+
+}  // namespace tandem::ha

@@ -1,0 +1,368 @@
+// SPDX-License-Identifier: Apache-2.0
+// Reservation of numbers in blocks that follow each SA's rate. Serves N2, N3, N5.
+//
+// All limits are exclusive. A limit of epoch e reaches, by the implicit grant, to limit + G * (E - e) in a later
+// epoch E (hw/contract/sa_entry.hpp): a reservation in E starts there at the lowest, so it never takes back what
+// the card may already have used.
+#include "host/ha/ledger.hpp"
+
+#include <algorithm>
+#include <deque>
+#include <unordered_map>
+#include <utility>
+
+#include "host/base/result.hpp"
+
+namespace tandem::ha {
+namespace {
+
+constexpr double kRise = 0.5;  // weight of a sample above the smoothed rate: a burst must not wait for many
+constexpr double kFall = 0.2;  // and of one below it
+constexpr std::uint64_t kGenerous = 4;  // blocks that reserve_all() adds
+
+std::uint64_t saturated_add(std::uint64_t a, std::uint64_t b) { return a + b < a ? ~std::uint64_t{0} : a + b; }
+
+// One direction's bounds of a block.
+struct BlockRange {
+  Duration horizon;
+  std::uint64_t min;
+  std::uint64_t max;
+};
+
+// One direction of an SA.
+struct Line {
+  std::uint64_t limit = 0;
+  std::uint64_t block = 0;
+  double rate = 0;           // numbers a second, smoothed
+  std::uint64_t needed = 0;  // highest number (exclusive base) that an event asked from; 0: none
+  std::uint64_t last_value = 1;  // newest number seen, exclusive
+  TimePoint last_time{};
+
+  std::uint64_t notify_at() const { return limit > block / 2 ? limit - block / 2 : 0; }
+
+  void observe(TimePoint now, std::uint64_t value, const BlockRange& range) {
+    if (now > last_time && value > last_value) {
+      const double seconds = std::chrono::duration<double>(now - last_time).count();
+      const double sample = static_cast<double>(value - last_value) / seconds;
+      rate += (sample > rate ? kRise : kFall) * (sample - rate);
+    }
+    if (value > last_value) {
+      last_value = value;
+      last_time = now;
+    }
+    block = block_for_rate(range);
+    // The card ran dry: the smoothed rate is behind the truth.
+    if (value >= limit) grow(range);
+  }
+  std::uint64_t block_for_rate(const BlockRange& range) const {
+    const double traffic = rate * std::chrono::duration<double>(range.horizon).count();
+    if (traffic >= static_cast<double>(range.max)) return range.max;
+    return std::clamp(static_cast<std::uint64_t>(traffic), range.min, range.max);
+  }
+  void grow(const BlockRange& range) {
+    block = std::min(range.max, 2 * block);
+    rate = std::max(rate, static_cast<double>(block) / std::chrono::duration<double>(range.horizon).count());
+  }
+  // What a partner's reservation tells about its block.
+  void learn(std::uint64_t new_limit, const BlockRange& range) {
+    if (new_limit <= limit) return;
+    block = std::clamp(new_limit - limit, range.min, range.max);
+    rate = static_cast<double>(block) / std::chrono::duration<double>(range.horizon).count();
+  }
+};
+
+struct Pair {
+  std::uint32_t instance = 0;
+  std::uint32_t epoch = 0;  // of both limits
+  Line out;
+  Line in;
+  bool queued = false;
+  std::optional<CreditEntry> in_flight;
+
+  bool wants() const { return out.needed != 0 || in.needed != 0; }
+};
+
+}  // namespace
+
+struct Ledger::Impl {
+  explicit Impl(LedgerConfig configuration) : config(configuration) {}
+
+  LedgerConfig config;
+  std::unordered_map<std::uint32_t, Pair> pairs;
+  std::deque<std::uint32_t> due;  // each pair at most once, by Pair::queued; removed pairs are skipped
+
+  BlockRange out_range() const { return {config.out_horizon, config.out_block_min, config.out_block_max}; }
+  BlockRange in_range() const { return {config.in_horizon, config.in_block_min, config.in_block_max}; }
+
+  Pair* find(std::uint32_t spi_in) {
+    const auto found = pairs.find(spi_in);
+    return found == pairs.end() ? nullptr : &found->second;
+  }
+
+  void enqueue(std::uint32_t spi_in, Pair& pair) {
+    if (pair.queued || pair.in_flight || !pair.wants()) return;
+    pair.queued = true;
+    due.push_back(spi_in);
+  }
+
+  CardCredits card_credits(std::uint32_t spi_in, const Pair& pair) const {
+    CardCredits credits;
+    credits.spi_in = spi_in;
+    credits.out.limit = pair.out.limit;
+    credits.out.notify_at = pair.out.notify_at();
+    credits.out.epoch = pair.epoch;
+    credits.in.limit = pair.in.limit;
+    credits.in.notify_at = pair.in.notify_at();
+    credits.in.epoch = pair.epoch;
+    return credits;
+  }
+
+  static CreditEntry entry(std::uint32_t spi_in, const Pair& pair) {
+    return {spi_in, pair.instance, pair.epoch, pair.out.limit, pair.in.limit};
+  }
+
+  // Where a limit of this pair ends in `epoch`.
+  std::uint64_t end_in(const Pair& pair, const Line& line, std::uint32_t epoch) const {
+    const std::uint32_t epochs = epoch > pair.epoch ? epoch - pair.epoch : 0;
+    return saturated_add(line.limit, std::uint64_t{config.grant} * epochs);
+  }
+
+  CreditEntry request(std::uint32_t spi_in, Pair& pair, std::uint32_t epoch) {
+    const bool renewed = epoch > pair.epoch;  // the first explicit limit of this epoch covers both directions
+    const auto next = [&](Line& line) {
+      const std::uint64_t end = end_in(pair, line, epoch);
+      const bool wanted = renewed || line.needed != 0;
+      const std::uint64_t base = std::max({end, line.needed, line.last_value});
+      line.needed = 0;
+      return wanted ? saturated_add(base, line.block) : end;
+    };
+    CreditEntry result{spi_in, pair.instance, epoch, 0, 0};
+    result.out_limit = next(pair.out);
+    result.in_bound = next(pair.in);
+    return result;
+  }
+
+  // A pair's limits from an entry of the same or a newer epoch.
+  static void raise(Pair& pair, const CreditEntry& entry) {
+    if (entry.epoch > pair.epoch) {
+      pair.epoch = entry.epoch;
+      pair.out.limit = entry.out_limit;
+      pair.in.limit = entry.in_bound;
+    } else {
+      pair.out.limit = std::max(pair.out.limit, entry.out_limit);
+      pair.in.limit = std::max(pair.in.limit, entry.in_bound);
+    }
+  }
+
+  Pair* match(const CreditEntry& entry) {
+    Pair* pair = find(entry.spi_in);
+    return pair != nullptr && pair->instance == entry.instance && entry.epoch >= pair->epoch ? pair : nullptr;
+  }
+};
+
+Ledger::Ledger(LedgerConfig config) : impl_(std::make_unique<Impl>(config)) {}
+Ledger::~Ledger() = default;
+
+CardCredits Ledger::add(TimePoint now, std::uint32_t spi_in, std::uint32_t instance, std::uint32_t epoch) {
+  const Pair* known = impl_->find(spi_in);
+  if (known != nullptr && known->instance == instance) return impl_->card_credits(spi_in, *known);
+  const bool queued = known != nullptr && known->queued;
+  Pair pair;
+  pair.instance = instance;
+  pair.epoch = epoch;
+  pair.queued = queued;  // the predecessor's place in the queue stays
+  pair.out.limit = first_out_limit(impl_->config);
+  pair.out.block = impl_->config.out_block_min;
+  pair.in.limit = first_in_bound(impl_->config);
+  pair.in.block = impl_->config.in_block_min;
+  pair.out.last_time = pair.in.last_time = now;
+  const CardCredits credits = impl_->card_credits(spi_in, pair);
+  impl_->pairs.insert_or_assign(spi_in, std::move(pair));
+  return credits;
+}
+
+void Ledger::remove(std::uint32_t spi_in) { impl_->pairs.erase(spi_in); }
+bool Ledger::contains(std::uint32_t spi_in) const { return impl_->pairs.contains(spi_in); }
+
+void Ledger::on_outbound(TimePoint now, std::uint32_t spi_in, std::uint64_t next) {
+  Pair* pair = impl_->find(spi_in);
+  if (pair == nullptr) return;
+  pair->out.observe(now, next, impl_->out_range());
+  pair->out.needed = std::max({pair->out.needed, next, std::uint64_t{1}});
+  impl_->enqueue(spi_in, *pair);
+}
+
+void Ledger::on_inbound(TimePoint now, std::uint32_t spi_in, std::uint64_t edge) {
+  Pair* pair = impl_->find(spi_in);
+  if (pair == nullptr) return;
+  const std::uint64_t next = saturated_add(edge, 1);
+  pair->in.observe(now, next, impl_->in_range());
+  pair->in.needed = std::max(pair->in.needed, next);
+  impl_->enqueue(spi_in, *pair);
+}
+
+std::vector<CreditEntry> Ledger::take_requests(std::uint32_t epoch, std::size_t max) {
+  std::vector<CreditEntry> entries;
+  while (!impl_->due.empty() && entries.size() < max) {
+    const std::uint32_t spi_in = impl_->due.front();
+    impl_->due.pop_front();
+    Pair* pair = impl_->find(spi_in);
+    if (pair == nullptr || !pair->queued) continue;
+    pair->queued = false;
+    if (!pair->wants() || epoch < pair->epoch) continue;
+    pair->in_flight = impl_->request(spi_in, *pair, epoch);
+    entries.push_back(*pair->in_flight);
+  }
+  return entries;
+}
+
+bool Ledger::has_requests() const {
+  return std::any_of(impl_->due.begin(), impl_->due.end(), [this](std::uint32_t spi_in) {
+    const Pair* pair = impl_->find(spi_in);
+    return pair != nullptr && pair->queued && pair->wants();
+  });
+}
+
+std::vector<CardCredits> Ledger::acknowledged(const std::vector<CreditEntry>& entries) {
+  std::vector<CardCredits> credits;
+  credits.reserve(entries.size());
+  for (const CreditEntry& entry : entries) {
+    Pair* pair = impl_->match(entry);
+    if (pair == nullptr) continue;
+    Impl::raise(*pair, entry);
+    if (pair->in_flight == entry) pair->in_flight.reset();
+    // Events that came meanwhile: what the new limit covers will be raised anew by the card at its notify_at.
+    for (Line* line : {&pair->out, &pair->in}) {
+      if (line->needed < line->notify_at()) line->needed = 0;
+    }
+    impl_->enqueue(entry.spi_in, *pair);
+    credits.push_back(impl_->card_credits(entry.spi_in, *pair));
+  }
+  return credits;
+}
+
+void Ledger::abandon() {
+  for (auto& [spi_in, pair] : impl_->pairs) {
+    if (!pair.in_flight) continue;
+    // It was asked for, so it is still needed: from the limit in force on.
+    if (pair.in_flight->out_limit > pair.out.limit) pair.out.needed = std::max(pair.out.needed, pair.out.notify_at());
+    if (pair.in_flight->in_bound > pair.in.limit) pair.in.needed = std::max(pair.in.needed, pair.in.notify_at());
+    pair.in_flight.reset();
+    impl_->enqueue(spi_in, pair);
+  }
+}
+
+std::vector<CreditEntry> Ledger::reserve_all(
+    std::uint32_t epoch, const std::function<std::optional<CountersNow>(std::uint32_t)>& counters) {
+  std::vector<CreditEntry> entries;
+  entries.reserve(impl_->pairs.size());
+  for (auto& [spi_in, pair] : impl_->pairs) {
+    const std::optional<CountersNow> now = counters(spi_in);
+    if (!now || epoch < pair.epoch) continue;
+    const auto limit = [&](Line& line, std::uint64_t used) {
+      line.needed = 0;
+      // An explicit limit of this epoch that the counter has not come near stays as it is.
+      if (epoch == pair.epoch && used < line.notify_at()) return line.limit;
+      return saturated_add(std::max(impl_->end_in(pair, line, epoch), used), kGenerous * line.block);
+    };
+    CreditEntry entry{spi_in, pair.instance, epoch, 0, 0};
+    entry.out_limit = limit(pair.out, now->out_next);
+    entry.in_bound = limit(pair.in, saturated_add(now->in_edge, 1));
+    pair.queued = false;
+    pair.in_flight = entry;
+    entries.push_back(entry);
+  }
+  impl_->due.clear();
+  for (const auto& [spi_in, pair] : impl_->pairs) {
+    if (pair.queued) impl_->due.push_back(spi_in);
+  }
+  return entries;
+}
+
+std::vector<CreditEntry> Ledger::exact(
+    std::uint32_t epoch, const std::function<std::optional<CountersNow>(std::uint32_t)>& counters) const {
+  std::vector<CreditEntry> entries;
+  entries.reserve(impl_->pairs.size());
+  for (const auto& [spi_in, pair] : impl_->pairs) {
+    const std::optional<CountersNow> now = counters(spi_in);
+    if (now) entries.push_back({spi_in, pair.instance, epoch, now->out_next, saturated_add(now->in_edge, 1)});
+  }
+  return entries;
+}
+
+std::vector<CardCredits> Ledger::store(const std::vector<CreditEntry>& entries) {
+  std::vector<CardCredits> credits;
+  credits.reserve(entries.size());
+  for (const CreditEntry& entry : entries) {
+    Pair* pair = impl_->match(entry);
+    if (pair == nullptr) continue;
+    if (entry.epoch == pair->epoch) {
+      pair->out.learn(entry.out_limit, impl_->out_range());
+      pair->in.learn(entry.in_bound, impl_->in_range());
+    }
+    Impl::raise(*pair, entry);
+    credits.push_back(impl_->card_credits(entry.spi_in, *pair));
+  }
+  return credits;
+}
+
+std::vector<CardCredits> Ledger::store_exact(const std::vector<CreditEntry>& entries) {
+  std::vector<CardCredits> credits;
+  credits.reserve(entries.size());
+  for (const CreditEntry& entry : entries) {
+    Pair* pair = impl_->match(entry);
+    if (pair == nullptr) continue;
+    pair->epoch = entry.epoch;
+    pair->out.limit = entry.out_limit;
+    pair->in.limit = entry.in_bound;
+    pair->in_flight.reset();
+    credits.push_back(impl_->card_credits(entry.spi_in, *pair));
+  }
+  return credits;
+}
+
+std::optional<CreditEntry> Ledger::in_force(std::uint32_t spi_in) const {
+  const Pair* pair = impl_->find(spi_in);
+  if (pair == nullptr) return std::nullopt;
+  return Impl::entry(spi_in, *pair);
+}
+
+std::vector<CreditEntry> Ledger::all() const {
+  std::vector<CreditEntry> entries;
+  entries.reserve(impl_->pairs.size());
+  for (const auto& [spi_in, pair] : impl_->pairs) entries.push_back(Impl::entry(spi_in, pair));
+  return entries;
+}
+
+Ledger::Blocks Ledger::blocks(std::uint32_t spi_in) const {
+  const Pair* pair = impl_->find(spi_in);
+  return pair == nullptr ? Blocks{} : Blocks{pair->out.block, pair->in.block};
+}
+
+Ledger::Blocks Ledger::largest_blocks() const {
+  Blocks largest;
+  for (const auto& [spi_in, pair] : impl_->pairs) {
+    largest.out = std::max(largest.out, pair.out.block);
+    largest.in = std::max(largest.in, pair.in.block);
+  }
+  return largest;
+}
+
+const LedgerConfig& Ledger::config() const { return impl_->config; }
+
+void Ledger::enter_epoch(TimePoint now, std::uint32_t epoch) {
+  for (auto& [spi_in, pair] : impl_->pairs) {
+    pair.in_flight.reset();
+    if (epoch <= pair.epoch) continue;
+    for (Line* line : {&pair.out, &pair.in}) {
+      const std::uint64_t start = card::credit_start(line->limit, pair.epoch, epoch, impl_->config.grant);
+      // The jump is no traffic.
+      line->last_value = start;
+      line->last_time = now;
+      line->needed = std::max(line->needed, start);
+    }
+    impl_->enqueue(spi_in, pair);
+  }
+}
+
+}  // namespace tandem::ha

@@ -1,0 +1,322 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "host/ha/member.hpp"
+
+#include <algorithm>
+
+namespace tandem::ha {
+namespace {
+
+constexpr Duration kTrafficScan = std::chrono::seconds(5);
+constexpr std::size_t kEventsPerTurn = 512;
+constexpr std::size_t kPuntsPerTurn = 256;
+
+std::vector<sad::ProtectRule> protect_rules(const ike::Config& config,
+                                            std::vector<std::pair<std::string, std::string>>& tags) {
+  std::vector<sad::ProtectRule> rules;
+  for (const auto& peer : config.peers) {
+    for (const auto& child : peer.children) {
+      rules.push_back({child.local_ts, child.remote_ts, static_cast<std::uint32_t>(tags.size())});
+      tags.emplace_back(peer.name, child.name);
+    }
+  }
+  return rules;
+}
+
+sad::SaPair to_pair(const ike::IkeSaState& state, const ike::ChildSaState& child) {
+  sad::SaPair pair;
+  pair.spi_in = child.spi_in;
+  pair.spi_out = child.spi_out;
+  pair.instance = child.instance;
+  pair.route = child.route;
+  pair.carries_outbound = child.carries_outbound;
+  pair.esn = child.esn;
+  pair.udp = state.nat_local || state.nat_remote;
+  pair.key_bits = child.key_bits;
+  pair.key_in = child.key_in.view();
+  pair.key_out = child.key_out.view();
+  pair.local_ts = &child.local_ts;
+  pair.remote_ts = &child.remote_ts;
+  pair.local = state.local;
+  pair.remote = state.remote;
+  return pair;
+}
+
+}  // namespace
+
+std::string_view to_string(Partnership partnership) {
+  switch (partnership) {
+    case Partnership::kSolo:
+      return "solo";
+    case Partnership::kJoining:
+      return "joining";
+    case Partnership::kPaired:
+      return "paired";
+    case Partnership::kLosing:
+      return "losing";
+  }
+  return "?";
+}
+
+Member::Member(MemberConfig config, driver::Card& card, IncarnationStore& store, Random& random, Hooks hooks, Log& log)
+    : config_(std::move(config)),
+      card_(card),
+      store_(store),
+      random_(random),
+      hooks_(std::move(hooks)),
+      log_(log),
+      sad_(card, config_.sad, sad::Spd(config_.spd_rules, protect_rules(config_.ike, acquire_tags_)), random, log),
+      slow_path_(sad_, config_.outer, config_.inner, log),
+      ike_(std::move(config_.ike), random, *this, log),
+      ledger_(config_.ledger),
+      link_(config_.link) {}
+
+Member::~Member() = default;
+
+Result<void, std::string> Member::start(TimePoint now) {
+  card_.activate(epoch_, 0, false, false);
+  card_.set_grant(config_.ledger.grant);
+  if (auto cleared = card_.clear(); !cleared) return Failure{"card: " + cleared.error().text};
+  activation_ = store_.durable();
+  known_activations_[config_.id - 1u] = activation_;
+  if (!reserve_activation(activation_ + 1)) return Failure{std::string("cannot make an activation number durable")};
+  lonely_deadline_ = now + config_.startup_wait;
+  scan_deadline_ = now + kTrafficScan;
+  set_facts();
+  return {};
+}
+
+std::optional<ike::ChildSlot> Member::allocate() {
+  const auto slot = sad_.slots().allocate();
+  if (!slot) return std::nullopt;
+  return ike::ChildSlot{slot->spi, slot->instance};
+}
+
+void Member::release(std::uint32_t spi) { sad_.slots().release(spi); }
+
+std::optional<std::uint32_t> Member::allocate_route() { return sad_.allocate_route(); }
+
+void Member::ike_datagram(TimePoint now, const ike::Datagram& datagram) {
+  if (role_ == Role::kActive) apply(now, ike_.handle_datagram(now, datagram));
+}
+
+void Member::apply(TimePoint now, ike::Step step) {
+  for (const ike::LocalSpi spi : step.changed) {
+    const ike::IkeSaState* state = ike_.state(spi);
+    if (state == nullptr) continue;
+    install_children(now, *state);
+    if (replicating()) replicate(now, IkeUpsert{state->clone()});
+  }
+  for (const ike::LocalSpi spi : step.removed) {
+    remove_children(spi, {});
+    if (replicating()) replicate(now, IkeRemove{spi});
+  }
+  const bool gate = partnership_ == Partnership::kPaired || partnership_ == Partnership::kLosing;
+  for (ike::Step::Gated& send : step.gated) {
+    if (gate) {
+      const bool acknowledgeable = partnership_ == Partnership::kPaired && link_.is_joined();
+      gated_.push_back({acknowledgeable ? link_.last_appended() : ~std::uint64_t{0}, std::move(send.datagram)});
+    } else {
+      output_.datagrams.push_back(std::move(send.datagram));
+    }
+  }
+  for (ike::Datagram& datagram : step.free) output_.datagrams.push_back(std::move(datagram));
+  if (partnership_ == Partnership::kPaired) release_held(link_.last_acknowledged());
+}
+
+Result<void, std::string> Member::apply(TimePoint now, Result<ike::Step, ike::CommandError> step) {
+  if (role_ != Role::kActive) return Failure{std::string("this member is not active")};
+  if (!step) return Failure{step.error().text};
+  apply(now, std::move(step).value());
+  return {};
+}
+
+void Member::install_children(TimePoint now, const ike::IkeSaState& state) {
+  std::set<std::uint32_t> keep;
+  for (const ike::ChildSaState& child : state.children) {
+    keep.insert(child.spi_in);
+    owners_[child.spi_in] = state.local_spi();
+    const CardCredits credits = ledger_->add(now, child.spi_in, child.instance, child.born_epoch);
+    if (auto installed = sad_.install(to_pair(state, child), credits.out, credits.in); !installed) {
+      log_.error("child " + child.name + ": " + installed.error().text);
+      unusable_.push_back(child.spi_in);
+      continue;
+    }
+    slow_path_.want(card::Port::kOuter, state.remote.address);
+  }
+  remove_children(state.local_spi(), keep);
+}
+
+void Member::remove_children(ike::LocalSpi owner, const std::set<std::uint32_t>& keep) {
+  for (auto entry = owners_.begin(); entry != owners_.end();) {
+    if (entry->second != owner || keep.contains(entry->first)) {
+      ++entry;
+      continue;
+    }
+    sad_.remove(entry->first);
+    ledger_->remove(entry->first);
+    packets_seen_.erase(entry->first);
+    entry = owners_.erase(entry);
+  }
+}
+
+void Member::write(const std::vector<CardCredits>& credits) {
+  for (const CardCredits& credit : credits) sad_.set_credits(credit.spi_in, credit.out, credit.in);
+}
+
+std::optional<CountersNow> Member::counters(std::uint32_t spi_in) const {
+  const std::uint32_t index = card::spi_index(spi_in);
+  const auto out = card_.outbound_state(index);
+  const auto in = card_.inbound_state(index);
+  if (!out || !in) return std::nullopt;
+  // A void state (another instance, no packet yet) stands at the beginning.
+  CountersNow now;
+  if (sad_.pair_at(index, out->instance) == spi_in) now.out_next = std::max<std::uint64_t>(1, out->next_sequence);
+  if (sad_.pair_at(index, in->instance) == spi_in) now.in_edge = in->right_edge;
+  return now;
+}
+
+bool Member::card_ready(TimePoint now) {
+  std::array<card::Event, kEventsPerTurn> events;
+  const std::size_t count = card_.take_events(events);
+  for (std::size_t i = 0; i < count; ++i) handle_event(now, events[i]);
+  flush_reservations(now);
+  struct Context {
+    Member* member;
+    TimePoint now;
+  } context{this, now};
+  const std::size_t punts = card_.take_punts(
+      kPuntsPerTurn,
+      [](void* opaque, const driver::PuntView& punt) {
+        auto* self = static_cast<Context*>(opaque);
+        if (self->member->role_ == Role::kActive) self->member->slow_path_.handle(self->now, punt);
+      },
+      &context);
+  collect_wishes(now);
+  return count == kEventsPerTurn || punts == kPuntsPerTurn;
+}
+
+void Member::collect_wishes(TimePoint now) {
+  for (const auto& wanted : slow_path_.take_wanted()) output_.wanted.push_back(wanted);
+  for (const std::uint32_t tag : slow_path_.take_acquires()) {
+    if (role_ != Role::kActive || tag >= acquire_tags_.size()) continue;
+    const auto& [peer, child] = acquire_tags_[tag];
+    // Refused while one is under way, or for a peer that only calls us: nothing to do then.
+    if (auto step = ike_.initiate(now, peer, child)) apply(now, std::move(step).value());
+  }
+  for (const std::uint32_t spi : std::exchange(unusable_, {})) {
+    if (role_ != Role::kActive) continue;
+    if (auto step = ike_.close_child(now, spi)) apply(now, std::move(step).value());
+  }
+}
+
+void Member::handle_event(TimePoint now, const card::Event& event) {
+  const auto spi = sad_.pair_at(event.index, event.instance);
+  if (role_ != Role::kActive || !spi) return;
+  switch (static_cast<card::EventKind>(event.kind)) {
+    case card::EventKind::kLowCredit:
+    case card::EventKind::kLimitHit:
+      ledger_->on_outbound(now, *spi, event.value);
+      break;
+    case card::EventKind::kLowBound:
+    case card::EventKind::kBoundHit:
+      ledger_->on_inbound(now, *spi, event.value);
+      break;
+    case card::EventKind::kFirstInEpoch:
+      if (event.direction == card::kDirectionInbound) apply(now, ike_.handle_child_traffic(now, *spi));
+      break;
+    case card::EventKind::kPeerAddressChanged: {
+      const auto address = IpAddress::from_octets(ByteView(event.address, event.family == card::kFamilyIpv6 ? 16 : 4));
+      if (address) apply(now, ike_.handle_peer_moved(now, *spi, {*address, event.port}));
+      break;
+    }
+    case card::EventKind::kSoftLifetime:
+      apply(now, ike_.handle_child_expired(now, *spi, false));
+      break;
+    case card::EventKind::kHardLifetime:
+    case card::EventKind::kSequenceExhausted:
+    case card::EventKind::kIvExhausted:
+      apply(now, ike_.handle_child_expired(now, *spi, true));
+      break;
+    case card::EventKind::kNone:
+      break;
+  }
+}
+
+void Member::neighbour(TimePoint now, card::Port port, const IpAddress& address, const wire::Mac& mac) {
+  for (const auto& learned : slow_path_.resolved(port, address, mac)) {
+    if (replicating()) {
+      replicate(now, NextHopUpdate{static_cast<std::uint8_t>(learned.port), learned.address, learned.mac});
+    }
+  }
+}
+
+void Member::scan_traffic(TimePoint now) {
+  for (const std::uint32_t spi : sad_.pairs()) {
+    const auto state = card_.inbound_state(card::spi_index(spi));
+    if (!state || sad_.pair_at(card::spi_index(spi), state->instance) != spi) continue;
+    auto& seen = packets_seen_[spi];
+    if (state->packets != seen) ike_.note_inbound_traffic(now, spi);
+    seen = state->packets;
+  }
+}
+
+void Member::timers(TimePoint now) {
+  if (role_ == Role::kActive) apply(now, ike_.handle_timers(now));
+  if (link_.is_open()) {
+    for (LinkEvent& event : link_.handle_timers(now)) handle_link(now, std::move(event));
+  }
+  if (now >= announce_deadline_) announce(now);
+  if (now >= scan_deadline_) {
+    scan_deadline_ = now + kTrafficScan;
+    if (role_ == Role::kActive) scan_traffic(now);
+    // Events that found the ring full are not told again: limits are looked up instead.
+    if (role_ == Role::kActive && joining()) advance_join(now);
+  }
+  if (now >= handover_deadline_) {
+    handover_deadline_ = kNever;
+    if (role_ == Role::kStandby && hooks_.partner().role == Role::kStandby) {
+      log_.warning("the partner did not go active after the handover: taking back");
+      become_active(now, Cause::kTakeover, epoch_ + 2);
+    }
+  }
+  if (now >= lonely_deadline_) {
+    lonely_deadline_ = now + config_.startup_wait;
+    const bool heard = hooks_.partner().heard && now - hooks_.partner().last_heard < config_.startup_wait;
+    if (role_ == Role::kStandby && !link_.is_joined() && !heard) {
+      log_.warning("no partner: going active alone");
+      become_active(now, Cause::kColdStart, epoch_ + 1);
+    }
+  }
+  flush_reservations(now);
+  collect_wishes(now);
+}
+
+TimePoint Member::next_deadline() const {
+  TimePoint next = std::min({lonely_deadline_, handover_deadline_, announce_deadline_, scan_deadline_});
+  if (link_.is_open()) next = std::min(next, link_.next_deadline());
+  if (role_ == Role::kActive) next = std::min(next, ike_.next_deadline());
+  return next;
+}
+
+Result<void, std::string> Member::initiate(TimePoint now, std::string_view peer, std::string_view child) {
+  return apply(now, ike_.initiate(now, peer, child));
+}
+Result<void, std::string> Member::rekey_child(TimePoint now, std::uint32_t spi_in) {
+  return apply(now, ike_.rekey_child(now, spi_in));
+}
+Result<void, std::string> Member::rekey_ike(TimePoint now, ike::LocalSpi spi) {
+  return apply(now, ike_.rekey_ike(now, spi));
+}
+Result<void, std::string> Member::close_child(TimePoint now, std::uint32_t spi_in) {
+  return apply(now, ike_.close_child(now, spi_in));
+}
+Result<void, std::string> Member::close_ike(TimePoint now, ike::LocalSpi spi) {
+  return apply(now, ike_.close_ike(now, spi));
+}
+
+Member::Output Member::take_output(TimePoint now) {
+  if (link_.is_open()) output_.session_octets = link_.take_output(now);
+  return std::exchange(output_, {});
+}
+
+}  // namespace tandem::ha

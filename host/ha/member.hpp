@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: Apache-2.0
+// One member of the cluster: IKE core, SAD, ledger, sync link and card put together, still without I/O. The
+// daemon and the simulator are two shells around it. Every change goes the same way: card, partner, peer. N1-N7.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "driver/card.hpp"
+#include "host/base/log.hpp"
+#include "host/base/random.hpp"
+#include "host/ha/heartbeat.hpp"
+#include "host/ha/incarnation_store.hpp"
+#include "host/ha/ledger.hpp"
+#include "host/ha/sync_link.hpp"
+#include "host/ike/core.hpp"
+#include "host/sad/slow_path.hpp"
+
+namespace tandem::ha {
+
+struct MemberConfig {
+  std::string cluster;
+  std::uint8_t id = 1;        // 1 or 2
+  std::uint8_t priority = 0;  // the higher one is active when both start together
+  std::array<std::uint8_t, 32> config_hash{};
+  std::vector<std::pair<std::string, std::string>> config_items;
+  HeartbeatConfig heartbeat;
+  LedgerConfig ledger;
+  SyncLinkConfig link;
+  Duration startup_wait = std::chrono::seconds(3);   // alone so long: active without a partner
+  Duration handover_wait = std::chrono::seconds(1);  // the partner did not go active: take back
+  sad::SadConfig sad;
+  std::vector<sad::SpdRule> spd_rules;
+  sad::PortNet outer, inner;
+  wire::Mac outer_mac{}, inner_mac{};
+  ike::Config ike;
+};
+
+// How the active stands to its partner.
+enum class Partnership : std::uint8_t {
+  kSolo = 0,     // no partner counts; limits are lifted
+  kJoining = 1,  // still solo, snapshot under way
+  kPaired = 2,   // the partner may take over; sends and limits wait for it
+  kLosing = 3,   // no longer granting, but the partner may still be eligible: sends and limits wait
+};
+std::string_view to_string(Partnership partnership);
+
+class Member final : private ike::ChildSlots {
+ public:
+  // What the shell must carry out, in this order.
+  struct Output {
+    std::optional<bool> own_addresses;  // put the virtual addresses on the TAPs, or take them off
+    std::optional<HeartbeatFacts> facts;
+    bool partner_left = false;                // tell the heartbeat
+    std::optional<std::string> drop_session;  // why
+    Bytes session_octets;
+    std::vector<ike::Datagram> datagrams;
+    std::vector<sad::SlowPath::Wanted> wanted;  // next hops to resolve
+  };
+  struct Hooks {
+    std::function<bool()> eligible;  // HeartbeatCore::eligible at this moment
+    std::function<PartnerView()> partner;
+  };
+
+  // All that is handed in outlives the member.
+  Member(MemberConfig config, driver::Card& card, IncarnationStore& store, Random& random, Hooks hooks, Log& log);
+  ~Member() override;
+
+  // Disarms the card, empties it, reserves the first activation. Error text says what is wrong with card or store.
+  Result<void, std::string> start(TimePoint now);
+
+  void ike_datagram(TimePoint now, const ike::Datagram& datagram);
+  void session_up(TimePoint now);
+  void session_data(TimePoint now, ByteView octets);
+  void session_down(TimePoint now);
+  void verdict(TimePoint now, Verdict verdict);
+  // Takes what waits in the card's rings, bounded; true: more may be waiting.
+  bool card_ready(TimePoint now);
+  void neighbour(TimePoint now, card::Port port, const IpAddress& address, const wire::Mac& mac);
+  void timers(TimePoint now);
+  TimePoint next_deadline() const;
+
+  // --- operator
+  // Standby: asks the active to hand over. Active: hands over to the partner.
+  Result<void, std::string> take_over(TimePoint now);
+  Result<void, std::string> initiate(TimePoint now, std::string_view peer, std::string_view child);
+  Result<void, std::string> rekey_child(TimePoint now, std::uint32_t spi_in);
+  Result<void, std::string> rekey_ike(TimePoint now, ike::LocalSpi spi);
+  Result<void, std::string> close_child(TimePoint now, std::uint32_t spi_in);
+  Result<void, std::string> close_ike(TimePoint now, ike::LocalSpi spi);
+  // Says goodbye to the partner, disarms; then the process may end.
+  void leave(TimePoint now);
+
+  Output take_output(TimePoint now);
+
+  // --- views
+  Role role() const { return role_; }
+  bool solo() const { return role_ == Role::kActive && (partnership_ == Partnership::kSolo || joining()); }
+  bool in_sync() const { return role_ == Role::kActive ? partnership_ == Partnership::kPaired : in_sync_; }
+  Partnership partnership() const { return partnership_; }
+  std::uint32_t epoch() const { return epoch_; }
+  std::uint64_t activation() const { return activation_; }
+  std::uint64_t takeovers() const { return takeovers_; }
+  bool joined() const { return link_.is_joined(); }
+  const ike::Core& ike() const { return ike_; }
+  const Ledger& ledger() const { return *ledger_; }
+  const SyncLink& link() const { return link_; }
+  const sad::SlowPath& slow_path() const { return slow_path_; }
+  const sad::Sad& sad() const { return sad_; }
+  driver::Card& card() const { return card_; }
+  const MemberConfig& config() const { return config_; }
+  std::size_t gated() const { return gated_.size(); }
+
+ private:
+  struct Held {
+    std::uint64_t number;  // of the record that must be acknowledged first
+    ike::Datagram datagram;
+  };
+  struct InFlight {
+    std::uint64_t number;
+    std::vector<CreditEntry> entries;
+  };
+  enum class Cause { kColdStart, kTakeover, kAddressesOnly, kHandover };
+
+  // ike::ChildSlots
+  std::optional<ike::ChildSlot> allocate() override;
+  void release(std::uint32_t spi) override;
+  std::optional<std::uint32_t> allocate_route() override;
+
+  // member.cpp: one input, one step
+  void apply(TimePoint now, ike::Step step);
+  Result<void, std::string> apply(TimePoint now, Result<ike::Step, ike::CommandError> step);
+  void install_children(TimePoint now, const ike::IkeSaState& state);
+  void remove_children(ike::LocalSpi owner, const std::set<std::uint32_t>& keep);
+  void handle_event(TimePoint now, const card::Event& event);
+  void scan_traffic(TimePoint now);
+  void collect_wishes(TimePoint now);
+  void write(const std::vector<CardCredits>& credits);
+  std::optional<CountersNow> counters(std::uint32_t spi_in) const;
+
+  // member_sync.cpp: the partner
+  bool joining() const { return partnership_ == Partnership::kJoining; }
+  bool replicating() const;
+  void replicate(TimePoint now, const Record& record);
+  void handle_link(TimePoint now, LinkEvent event);
+  void handle_hello(TimePoint now, const Hello& hello);
+  void handle_record(TimePoint now, Record record);
+  void begin_join(TimePoint now);
+  void advance_join(TimePoint now);
+  bool limits_hold() const;
+  void acknowledged(TimePoint now, std::uint64_t number);
+  void flush_reservations(TimePoint now);
+  void send_credits(TimePoint now, std::vector<CreditEntry> entries);
+  void release_held(std::uint64_t number);
+  Hello hello() const;
+
+  // member_roles.cpp: who speaks
+  void become_active(TimePoint now, Cause cause, std::uint32_t epoch);
+  void step_down(TimePoint now, const std::string& why);
+  void forget_all();
+  void hand_over(TimePoint now);
+  void go_solo(TimePoint now);
+  void announce(TimePoint now);
+  bool reserve_activation(std::uint64_t activation);
+  std::uint16_t incarnation() const { return make_incarnation(config_.id, activation_); }
+  ike::ClusterView view() const;
+  void set_facts();
+  bool outranked_by(const Hello& hello) const;
+
+  MemberConfig config_;
+  driver::Card& card_;
+  IncarnationStore& store_;
+  Random& random_;
+  Hooks hooks_;
+  Log& log_;
+  std::vector<std::pair<std::string, std::string>> acquire_tags_;  // tag -> peer, child
+  sad::Sad sad_;
+  sad::SlowPath slow_path_;
+  ike::Core ike_;
+  std::optional<Ledger> ledger_;
+  SyncLink link_;
+
+  Role role_ = Role::kStandby;
+  Partnership partnership_ = Partnership::kSolo;
+  bool in_sync_ = false;  // standby: may take over
+  bool hello_seen_ = false;
+  Hello partner_;
+  std::uint32_t epoch_ = 0;
+  std::uint64_t activation_ = 0;  // in use
+  std::uint64_t reserved_ = 0;    // durable, unused; 0: none
+  std::array<std::uint64_t, 2> known_activations_{};
+  std::uint64_t takeovers_ = 0;
+  std::uint64_t snapshot_end_ = 0;  // joining: number of the record that ends the snapshot; 0: acknowledged
+  std::uint64_t credits_end_ = 0;   // joining: number of the last explicit credits; 0: none sent yet
+  std::map<std::uint32_t, ike::LocalSpi> owners_;  // by spi_in
+  std::deque<Held> gated_;
+  std::deque<InFlight> credits_in_flight_;
+  std::map<std::uint32_t, std::uint64_t> packets_seen_;  // by spi_in, at the last scan
+  std::vector<std::uint32_t> unusable_;                  // children that the card refused: to be deleted
+
+  TimePoint lonely_deadline_ = kNever;
+  TimePoint handover_deadline_ = kNever;
+  TimePoint announce_deadline_ = kNever;
+  unsigned announces_left_ = 0;
+  TimePoint scan_deadline_ = kNever;
+  Output output_;
+};
+
+}  // namespace tandem::ha

@@ -1,0 +1,224 @@
+// SPDX-License-Identifier: Apache-2.0
+// Who speaks: takeover, solo, handover, stepping down. N1, N5, N7; HA-014, HA-016.
+#include <algorithm>
+
+#include "host/ha/member.hpp"
+#include "host/wire/ip_header.hpp"
+
+namespace tandem::ha {
+namespace {
+
+constexpr unsigned kAnnounces = 4;
+constexpr Duration kAnnounceInterval = std::chrono::milliseconds(250);
+
+}  // namespace
+
+bool Member::reserve_activation(std::uint64_t activation) {
+  if (activation <= store_.durable()) activation = store_.durable() + 1;
+  if (auto reserved = store_.reserve(activation); !reserved) {
+    log_.error("activation store: " + reserved.error().text);
+    reserved_ = 0;
+    return false;
+  }
+  reserved_ = activation;
+  return true;
+}
+
+ike::ClusterView Member::view() const {
+  ike::ClusterView view;
+  view.incarnation = incarnation();
+  view.epoch = epoch_;
+  view.activations = known_activations_;
+  return view;
+}
+
+void Member::set_facts() {
+  HeartbeatFacts facts;
+  facts.role = role_;
+  facts.solo = solo();
+  facts.in_sync = in_sync();
+  facts.epoch = epoch_;
+  facts.activation = activation_;
+  output_.facts = facts;
+}
+
+void Member::forget_all() {
+  ike_.become_standby();
+  sad_.clear();
+  ledger_.emplace(config_.ledger);
+  owners_.clear();
+  gated_.clear();
+  credits_in_flight_.clear();
+  packets_seen_.clear();
+  unusable_.clear();
+}
+
+void Member::become_active(TimePoint now, Cause cause, std::uint32_t epoch) {
+  // Without a durable activation number no packet may be sealed (N1): better no service than a repeated nonce.
+  if (reserved_ == 0 && !reserve_activation(std::max(activation_, store_.durable()) + 1)) {
+    log_.error("cannot go active: no activation number could be made durable");
+    return;
+  }
+  const bool keeps = cause == Cause::kTakeover || cause == Cause::kHandover;
+  if (!keeps) forget_all();
+  activation_ = std::exchange(reserved_, 0);
+  known_activations_[config_.id - 1u] = std::max(known_activations_[config_.id - 1u], activation_);
+  epoch_ = epoch;
+  role_ = Role::kActive;
+  partnership_ = cause == Cause::kHandover ? Partnership::kPaired : Partnership::kSolo;
+  in_sync_ = false;
+  card_.activate(epoch_, incarnation(), true, solo());
+  card_.renew_lease(to_ns(now + config_.heartbeat.lease));
+  ++takeovers_;
+  announces_left_ = kAnnounces;
+  announce(now);
+  output_.own_addresses = true;
+  set_facts();
+  log_.info("active: epoch " + std::to_string(epoch_) + ", activation " + std::to_string(activation_) +
+            (cause == Cause::kTakeover    ? ", took over"
+             : cause == Cause::kHandover  ? ", handed over"
+             : cause == Cause::kColdStart ? ", cold start"
+                                          : ", addresses only"));
+  ledger_->enter_epoch(now, epoch_);
+  if (cause != Cause::kHandover && link_.is_open()) {
+    output_.drop_session = "took over: the partner must join afresh";
+    session_down(now);
+  }
+  apply(now, ike_.become_active(now, view(), keeps));
+  handover_deadline_ = kNever;
+  reserve_activation(activation_ + 1);
+  if (cause == Cause::kHandover) replicate(now, ActivationNotice{config_.id, std::max(activation_, reserved_)});
+  flush_reservations(now);
+  collect_wishes(now);
+}
+
+void Member::announce(TimePoint now) {
+  announce_deadline_ = kNever;
+  if (role_ != Role::kActive || announces_left_ == 0) return;
+  const auto say = [this](card::Port port, const wire::Mac& mac, const IpAddress& address) {
+    if (address.family != Family::kIpv4) return;
+    for (const Bytes& frame :
+         {wire::build_gratuitous_arp_request(mac, address), wire::build_gratuitous_arp_reply(mac, address)}) {
+      if (auto sent = card_.inject(card::InjectKind::kFrame, port, frame); !sent) {
+        log_.warning("announcement: " + sent.error().text);
+      }
+    }
+  };
+  say(card::Port::kOuter, config_.outer_mac, config_.outer.address);
+  say(card::Port::kInner, config_.inner_mac, config_.inner.address);
+  if (--announces_left_ > 0) announce_deadline_ = now + kAnnounceInterval;
+}
+
+void Member::go_solo(TimePoint now) {
+  if (role_ != Role::kActive || partnership_ == Partnership::kSolo || joining()) return;
+  log_.warning("partner lost: solo");
+  partnership_ = Partnership::kSolo;
+  card_.activate(epoch_, incarnation(), true, true);
+  ledger_->abandon();
+  credits_in_flight_.clear();
+  release_held(~std::uint64_t{0});
+  set_facts();
+  flush_reservations(now);
+  if (!link_.is_open()) return;
+  if (hello_seen_ && link_.is_joined() && link_.last_appended() == 0) {
+    begin_join(now);
+  } else {
+    output_.drop_session = "partner lost";
+    session_down(now);
+  }
+}
+
+void Member::step_down(TimePoint now, const std::string& why) {
+  log_.warning("stepping down: " + why);
+  card_.activate(epoch_, incarnation(), false, false);
+  card_.renew_lease(0);
+  forget_all();
+  role_ = Role::kStandby;
+  partnership_ = Partnership::kSolo;
+  in_sync_ = false;
+  announces_left_ = 0;
+  output_.own_addresses = false;
+  output_.drop_session = why;
+  session_down(now);
+  set_facts();
+}
+
+void Member::verdict(TimePoint now, Verdict verdict) {
+  switch (verdict) {
+    case Verdict::kTakeOver:
+      if (role_ == Role::kStandby) {
+        const std::uint32_t known = std::max(epoch_, hooks_.partner().epoch);
+        become_active(now, in_sync_ ? Cause::kTakeover : Cause::kAddressesOnly, known + 1);
+      }
+      break;
+    case Verdict::kActiveLost:
+      if (role_ == Role::kStandby) {
+        become_active(now, Cause::kAddressesOnly, std::max(epoch_, hooks_.partner().epoch) + 1);
+      }
+      break;
+    case Verdict::kSoloSafe:
+    case Verdict::kPartnerLost:
+      go_solo(now);
+      break;
+    case Verdict::kDeposed:
+      if (role_ == Role::kActive) step_down(now, "deposed by the partner");
+      break;
+    case Verdict::kLeaseLapsed:
+      log_.warning("lease lapsed: the card is silent until the partner's role is known");
+      break;
+    case Verdict::kLeaseBack:
+      log_.info("lease renewed after a lapse");
+      break;
+  }
+}
+
+Result<void, std::string> Member::take_over(TimePoint now) {
+  if (!link_.is_joined()) return Failure{std::string("the partner is not connected")};
+  if (!in_sync()) return Failure{std::string("the members are not in sync")};
+  if (role_ == Role::kActive) {
+    hand_over(now);
+  } else {
+    replicate(now, HandoverRequest{});
+  }
+  return {};
+}
+
+void Member::hand_over(TimePoint now) {
+  card_.activate(epoch_, incarnation(), false, false);
+  if (auto settled = card_.settle(); !settled) {
+    log_.error("handover: " + settled.error().text);
+    card_.activate(epoch_, incarnation(), true, false);
+    return;
+  }
+  const auto exact = ledger_->exact(epoch_, [this](std::uint32_t spi) { return counters(spi); });
+  replicate(now, Handover{epoch_ + 1, exact});
+  // We keep all that the partner has: from here on we are its standby, in sync by construction.
+  std::vector<ike::IkeSaState> states;
+  for (const ike::LocalSpi spi : ike_.sas()) states.push_back(ike_.state(spi)->clone());
+  ike_.become_standby();
+  for (ike::IkeSaState& state : states) ike_.adopt(now, std::move(state));
+  write(ledger_->store_exact(exact));
+  gated_.clear();
+  credits_in_flight_.clear();
+  role_ = Role::kStandby;
+  partnership_ = Partnership::kSolo;
+  in_sync_ = true;
+  announces_left_ = 0;
+  output_.own_addresses = false;
+  handover_deadline_ = now + config_.handover_wait;
+  set_facts();
+  log_.info("handed over to the partner, epoch " + std::to_string(epoch_ + 1));
+}
+
+void Member::leave(TimePoint now) {
+  if (link_.is_joined()) replicate(now, Leaving{});
+  card_.activate(epoch_, incarnation(), false, false);
+  card_.renew_lease(0);
+  role_ = Role::kStandby;
+  in_sync_ = false;
+  partnership_ = Partnership::kSolo;
+  output_.own_addresses = false;
+  set_facts();
+}
+
+}  // namespace tandem::ha

@@ -1,0 +1,273 @@
+// SPDX-License-Identifier: Apache-2.0
+// The member and its partner: joining, replication, reservations. N2, N3, N4, N6.
+#include <algorithm>
+
+#include "host/ha/member.hpp"
+
+namespace tandem::ha {
+namespace {
+
+constexpr std::size_t kCreditsPerRecord = 512;
+
+template <typename... Handlers>
+struct Overloaded : Handlers... {
+  using Handlers::operator()...;
+};
+template <typename... Handlers>
+Overloaded(Handlers...) -> Overloaded<Handlers...>;
+
+}  // namespace
+
+Hello Member::hello() const {
+  Hello mine;
+  mine.contract_version = card::kContractVersion;
+  mine.cluster = config_.cluster;
+  mine.member = config_.id;
+  mine.config_hash = config_.config_hash;
+  mine.config_items = config_.config_items;
+  mine.role = role_;
+  mine.solo = solo();
+  mine.epoch = epoch_;
+  mine.activations = known_activations_;
+  mine.slots = card_.info().slots;
+  mine.priority = config_.priority;
+  return mine;
+}
+
+void Member::session_up(TimePoint now) {
+  hello_seen_ = false;
+  link_.open(now, hello());
+}
+
+void Member::session_down(TimePoint now) {
+  link_.close();
+  hello_seen_ = false;
+  credits_in_flight_.clear();
+  // What waited for the old session's acknowledgements can only be freed by solo now.
+  for (Held& held : gated_) held.number = ~std::uint64_t{0};
+  if (role_ == Role::kStandby) {
+    lonely_deadline_ = now + config_.startup_wait;
+    return;
+  }
+  if (partnership_ == Partnership::kPaired) partnership_ = Partnership::kLosing;
+  if (joining()) partnership_ = Partnership::kSolo;
+  set_facts();
+}
+
+void Member::session_data(TimePoint now, ByteView octets) {
+  for (LinkEvent& event : link_.receive(now, octets)) {
+    if (!link_.is_open()) return;
+    handle_link(now, std::move(event));
+  }
+}
+
+void Member::handle_link(TimePoint now, LinkEvent event) {
+  std::visit(Overloaded{
+                 [&](PartnerHello& hello) { handle_hello(now, hello.hello); },
+                 [&](Received& received) {
+                   handle_record(now, std::move(received.record));
+                   if (link_.is_open()) link_.acknowledge(received.number);
+                 },
+                 [&](Acknowledged& ack) { acknowledged(now, ack.number); },
+                 [&](Broken& broken) {
+                   log_.error("sync channel: " + broken.text);
+                   output_.drop_session = broken.text;
+                   session_down(now);
+                 },
+             },
+             event);
+}
+
+bool Member::outranked_by(const Hello& hello) const {
+  const auto rank = [](std::uint32_t epoch, std::uint64_t activation, std::uint8_t member) {
+    return std::make_tuple(epoch, activation, member);
+  };
+  return rank(hello.epoch, hello.activations[hello.member - 1u], hello.member) > rank(epoch_, activation_, config_.id);
+}
+
+void Member::handle_hello(TimePoint now, const Hello& hello) {
+  hello_seen_ = true;
+  partner_ = hello;
+  for (std::size_t i = 0; i < known_activations_.size(); ++i) {
+    known_activations_[i] = std::max(known_activations_[i], hello.activations[i]);
+  }
+  const std::uint64_t remembered = hello.activations[config_.id - 1u];
+  if (remembered > store_.durable()) {
+    // Our disk went back in time; the partner's memory keeps the nonces apart (N1).
+    log_.error("activation store is older than the partner remembers (" + std::to_string(store_.durable()) + " < " +
+               std::to_string(remembered) + "): continuing beyond it");
+    reserve_activation(remembered + 1);
+  }
+  if (role_ == Role::kActive && hello.role == Role::kActive) {
+    if (outranked_by(hello)) step_down(now, "the partner is active with a higher rank");
+    return;
+  }
+  if (role_ == Role::kActive) {
+    if (partnership_ == Partnership::kSolo) begin_join(now);
+    return;
+  }
+  epoch_ = std::max(epoch_, hello.epoch);
+  if (hello.role == Role::kActive) return;
+  // Both standby. A partner that was our active and came back has lost its state; ours is whole.
+  if (in_sync_ && hooks_.eligible()) {
+    become_active(now, Cause::kTakeover, epoch_ + 1);
+    return;
+  }
+  in_sync_ = false;
+  const bool first = std::make_pair(config_.priority, hello.member) > std::make_pair(hello.priority, config_.id);
+  if (first) become_active(now, Cause::kColdStart, epoch_ + 1);
+}
+
+bool Member::replicating() const {
+  return role_ == Role::kActive && link_.is_joined() && (joining() || partnership_ == Partnership::kPaired);
+}
+
+void Member::replicate(TimePoint now, const Record& record) { link_.append(now, record); }
+
+void Member::begin_join(TimePoint now) {
+  partnership_ = Partnership::kJoining;
+  credits_end_ = 0;
+  replicate(now, SnapshotBegin{});
+  replicate(now, ActivationNotice{config_.id, std::max(activation_, reserved_)});
+  for (const ike::LocalSpi spi : ike_.sas()) replicate(now, IkeUpsert{ike_.state(spi)->clone()});
+  for (const auto& hop : slow_path_.learned()) {
+    replicate(now, NextHopUpdate{static_cast<std::uint8_t>(hop.port), hop.address, hop.mac});
+  }
+  snapshot_end_ = link_.append(now, SnapshotEnd{});
+  log_.info("partner joins: snapshot of " + std::to_string(ike_.sas().size()) + " IKE SAs");
+  set_facts();
+}
+
+bool Member::limits_hold() const {
+  for (const std::uint32_t spi : sad_.pairs()) {
+    const auto in_force = ledger_->in_force(spi);
+    const auto now = counters(spi);
+    if (!in_force || !now) return false;
+    if (in_force->epoch != epoch_ || now->out_next > in_force->out_limit || now->in_edge >= in_force->in_bound) {
+      return false;
+    }
+  }
+  return true;
+}
+
+void Member::advance_join(TimePoint now) {
+  if (!joining() || snapshot_end_ > link_.last_acknowledged()) return;
+  if (credits_end_ == 0) {
+    send_credits(now, ledger_->reserve_all(epoch_, [this](std::uint32_t spi) { return counters(spi); }));
+    credits_end_ = link_.last_appended();
+    return;
+  }
+  if (credits_end_ > link_.last_acknowledged() || !credits_in_flight_.empty()) return;
+  if (!limits_hold()) {
+    // Some SA outran its reservation while that was under way: once more, from where it stands.
+    send_credits(now, ledger_->reserve_all(epoch_, [this](std::uint32_t spi) { return counters(spi); }));
+    credits_end_ = link_.last_appended();
+    return;
+  }
+  replicate(now, InSync{epoch_});
+  partnership_ = Partnership::kPaired;
+  card_.activate(epoch_, incarnation(), true, false);
+  set_facts();
+  log_.info("partner in sync");
+}
+
+void Member::send_credits(TimePoint now, std::vector<CreditEntry> entries) {
+  for (std::size_t at = 0; at < entries.size(); at += kCreditsPerRecord) {
+    const auto end = std::min(entries.size(), at + kCreditsPerRecord);
+    Credits record{
+        {entries.begin() + static_cast<std::ptrdiff_t>(at), entries.begin() + static_cast<std::ptrdiff_t>(end)}};
+    const std::uint64_t number = link_.append(now, record);
+    credits_in_flight_.push_back({number, std::move(record.entries)});
+  }
+}
+
+void Member::flush_reservations(TimePoint now) {
+  if (role_ != Role::kActive) return;
+  const bool shared = partnership_ == Partnership::kPaired || (joining() && credits_end_ != 0);
+  while (ledger_->has_requests()) {
+    if (partnership_ == Partnership::kLosing || (shared && !link_.is_joined())) return;
+    std::vector<CreditEntry> entries = ledger_->take_requests(epoch_, kCreditsPerRecord);
+    if (entries.empty()) return;
+    if (shared) {
+      send_credits(now, std::move(entries));
+    } else {
+      write(ledger_->acknowledged(entries));
+    }
+  }
+}
+
+void Member::acknowledged(TimePoint now, std::uint64_t number) {
+  if (role_ != Role::kActive) return;
+  while (!credits_in_flight_.empty() && credits_in_flight_.front().number <= number) {
+    write(ledger_->acknowledged(credits_in_flight_.front().entries));
+    credits_in_flight_.pop_front();
+  }
+  release_held(number);
+  advance_join(now);
+  flush_reservations(now);
+}
+
+void Member::release_held(std::uint64_t number) {
+  while (!gated_.empty() && gated_.front().number <= number) {
+    output_.datagrams.push_back(std::move(gated_.front().datagram));
+    gated_.pop_front();
+  }
+}
+
+void Member::handle_record(TimePoint now, Record record) {
+  if (role_ == Role::kActive) {
+    if (std::holds_alternative<HandoverRequest>(record)) {
+      if (auto done = take_over(now); !done) log_.warning("handover refused: " + done.error());
+    } else if (std::holds_alternative<Leaving>(record)) {
+      output_.partner_left = true;
+    } else if (const auto* notice = std::get_if<ActivationNotice>(&record); notice != nullptr) {
+      auto& known = known_activations_[notice->member - 1u];
+      known = std::max(known, notice->activation);
+    }
+    return;
+  }
+  std::visit(Overloaded{
+                 [&](SnapshotBegin&) {
+                   forget_all();
+                   in_sync_ = false;
+                   set_facts();
+                 },
+                 [&](IkeUpsert& upsert) {
+                   install_children(now, upsert.state);
+                   ike_.adopt(now, std::move(upsert.state));
+                 },
+                 [&](IkeRemove& remove) {
+                   remove_children(remove.spi, {});
+                   ike_.forget(remove.spi);
+                 },
+                 [&](Credits& credits) { write(ledger_->store(credits.entries)); },
+                 [&](NextHopUpdate& hop) {
+                   slow_path_.adopt({static_cast<card::Port>(hop.port), hop.address, hop.mac});
+                 },
+                 [&](ActivationNotice& notice) {
+                   auto& known = known_activations_[notice.member - 1u];
+                   known = std::max(known, notice.activation);
+                 },
+                 [&](SnapshotEnd&) {},
+                 [&](InSync& sync) {
+                   epoch_ = std::max(epoch_, sync.epoch);
+                   in_sync_ = true;
+                   set_facts();
+                   log_.info("in sync: " + std::to_string(ike_.sas().size()) + " IKE SAs, " +
+                             std::to_string(sad_.size()) + " CHILD SAs");
+                 },
+                 [&](HandoverRequest&) { log_.warning("handover requested, but this member is not active"); },
+                 [&](Handover& handover) {
+                   if (!in_sync_) {
+                     log_.error("handover refused: not in sync");
+                     return;
+                   }
+                   write(ledger_->store_exact(handover.exact));
+                   become_active(now, Cause::kHandover, handover.epoch);
+                 },
+                 [&](Leaving&) { output_.partner_left = true; },
+             },
+             record);
+}
+
+}  // namespace tandem::ha

@@ -1,0 +1,208 @@
+# SPDX-License-Identifier: Apache-2.0
+# What two members of a cluster say to each other on the sync channel.
+#
+# The session. Members hold one TLS 1.3 session over TCP, both sides authenticated. On it travel frames, each a
+# length of four octets (network order, at most 16 MiB) and then one Frame as a flat Cap'n Proto message.
+#
+#     member 1                                  member 2
+#     hello ----------------------------------> hello <---- both at once, first frame of either side
+#     record 1: snapshotBegin ----------------> applies
+#     record 2: ikeUpsert --------------------> applies, writes its card
+#     record 3: credits ----------------------> applies, writes its card
+#     <------------------------------------------ ack 3: everything up to 3 stands
+#     record 4: snapshotEnd, record 5: inSync -> from here on it may take over
+#
+# Numbers. Each direction numbers its records from 1 in steps of 1, anew for each session. An ack names the highest
+# record that its sender has applied, card included, so it covers all before. The sender keeps a bounded number
+# of records unacknowledged; what it commits towards IPsec peers waits for the ack (sync before speak).
+#
+# State. A joining standby gets everything (snapshotBegin .. snapshotEnd), then changes in their order. An IKE SA
+# with its CHILD SAs is one record, always whole: there is no state in which half of it stands.
+#
+# Time. Clocks of members are never compared. A moment is what remains until it on the sender's clock.
+#
+# Evolution. Fields are only added, by Cap'n Proto's rules; a reader takes missing ones as their default. A new kind
+# of record raises schemaVersion, and a member sends it only to a partner whose hello knows that version. Two
+# neighbouring versions work together; others refuse each other.
+#
+# Trust. The reader bounds every list, text and number itself (codec.cpp), whatever this file says.
+
+@0xd1f0a5c27b3e9846;
+
+using Cxx = import "/capnp/c++.capnp";
+$Cxx.namespace("tandem::ha::schema");
+
+struct Frame {
+  union {
+    hello @0 :Hello;
+    record @1 :Record;
+    ack @2 :UInt64;  # all records up to and including this number are applied
+  }
+}
+
+# First frame of both sides. Cluster, contract and configuration hash must agree, members must differ.
+struct Hello {
+  schemaVersion @0 :UInt32;
+  contractVersion @1 :UInt32;  # of hw/contract
+  cluster @2 :Text;
+  member @3 :UInt8;
+  configHash @4 :Data;  # 32 octets: hash of all that must be equal
+  configItems @5 :List(ConfigItem);  # to name what differs
+  role @6 :UInt8;  # 0 standby, 1 active
+  solo @7 :Bool;
+  epoch @8 :UInt32;
+  activation1 @9 :UInt64;  # highest activation number known of member 1
+  activation2 @10 :UInt64;  # and of member 2
+  slots @11 :UInt32;  # SA pairs of the card
+  priority @12 :UInt8;
+}
+
+struct ConfigItem {
+  name @0 :Text;
+  hash @1 :Text;
+}
+
+struct Record {
+  number @0 :UInt64;
+  union {
+    snapshotBegin @1 :Void;
+    ikeUpsert @2 :IkeSa;
+    ikeRemove @3 :UInt64;  # local SPI
+    credits @4 :List(Credit);
+    nextHop @5 :NextHop;
+    activation @6 :Activation;
+    snapshotEnd @7 :Void;
+    inSync @8 :UInt32;  # epoch: from here on the reader may take over
+    handoverRequest @9 :Void;
+    handover @10 :Handover;
+    leaving @11 :Void;
+  }
+}
+
+# How far one SA pair may count: exclusive limits, given for `epoch`.
+struct Credit {
+  spiIn @0 :UInt32;
+  instance @1 :UInt32;
+  epoch @2 :UInt32;
+  outLimit @3 :UInt64;
+  inBound @4 :UInt64;
+}
+
+# The exact counters as limits of the old epoch; the reader speaks from `epoch` on.
+struct Handover {
+  epoch @0 :UInt32;
+  exact @1 :List(Credit);
+}
+
+struct NextHop {
+  port @0 :UInt8;
+  address @1 :Data;  # 4 or 16 octets
+  mac @2 :Data;  # 6 octets
+}
+
+# The highest activation number that a member has made durable.
+struct Activation {
+  member @0 :UInt8;
+  activation @1 :UInt64;
+}
+
+struct Moment {
+  union {
+    never @0 :Void;
+    remainingNs @1 :Int64;  # negative: in the past
+  }
+}
+
+struct Endpoint {
+  address @0 :Data;
+  port @1 :UInt16;
+}
+
+# Transform numbers are IANA's.
+struct IkeSa {
+  spiI @0 :UInt64;
+  spiR @1 :UInt64;
+  originalInitiator @2 :Bool;
+  phase @3 :UInt8;
+  peerName @4 :Text;
+  remoteId @5 :Text;
+  local @6 :Endpoint;
+  remote @7 :Endpoint;
+  natLocal @8 :Bool;
+  natRemote @9 :Bool;
+  encr @10 :UInt16;
+  keyBits @11 :UInt16;
+  integ @12 :UInt16;
+  prf @13 :UInt16;
+  group @14 :UInt16;
+  skD @15 :Data;
+  skAi @16 :Data;
+  skAr @17 :Data;
+  skEi @18 :Data;
+  skEr @19 :Data;
+  skPi @20 :Data;
+  skPr @21 :Data;
+  nextSendId @22 :UInt32;
+  nextRecvId @23 :UInt32;
+  peerWindow @24 :UInt32;
+  messageIdSync @25 :Bool;
+  replayCounterSync @26 :Bool;
+  syncAttempts @27 :UInt32;
+  responses @28 :List(StoredResponse);
+  pending @29 :PendingRequest;  # absent: none
+  children @30 :List(ChildSa);
+  bornActivation1 @31 :UInt64;
+  bornActivation2 @32 :UInt64;
+  established @33 :Moment;
+  rekeyDeadline @34 :Moment;
+  hardDeadline @35 :Moment;
+}
+
+struct StoredResponse {
+  messageId @0 :UInt32;
+  requestHash @1 :Data;  # 32 octets
+  response @2 :Data;
+}
+
+struct PendingRequest {
+  messageId @0 :UInt32;
+  kind @1 :UInt8;
+  request @2 :Data;
+  childSpiIn @3 :UInt32;
+  newChildSpiIn @4 :UInt32;
+  childName @5 :Text;
+  nonce @6 :Data;
+  newIkeSpi @7 :UInt64;
+}
+
+struct ChildSa {
+  spiIn @0 :UInt32;
+  spiOut @1 :UInt32;
+  instance @2 :UInt32;
+  route @3 :UInt32;
+  carriesOutbound @4 :Bool;
+  phase @5 :UInt8;
+  name @6 :Text;
+  weInitiated @7 :Bool;
+  esn @8 :Bool;
+  encr @9 :UInt16;
+  keyBits @10 :UInt16;
+  keyIn @11 :Data;
+  keyOut @12 :Data;
+  localTs @13 :List(Selector);
+  remoteTs @14 :List(Selector);
+  bornEpoch @15 :UInt32;
+  bornActivation1 @16 :UInt64;
+  bornActivation2 @17 :UInt64;
+  established @18 :Moment;
+  softDeadline @19 :Moment;
+  hardDeadline @20 :Moment;
+}
+
+struct Selector {
+  protocol @0 :UInt8;  # 0: any
+  startPort @1 :UInt16;
+  endPort @2 :UInt16;
+  start @3 :Data;  # 4 or 16 octets, as `end`
+  end @4 :Data;
+}

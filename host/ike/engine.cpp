@@ -1,0 +1,314 @@
+// SPDX-License-Identifier: Apache-2.0
+// What all exchanges share: table, requests and responses, intents, indexes. RFC 7296 2.1-2.4; N1, N4.
+#include "host/ike/engine.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+#include "host/ike/exchange/exchange.hpp"
+
+namespace tandem::ike {
+
+void Turn::touch(LocalSpi spi) {
+  if (std::find(touched.begin(), touched.end(), spi) == touched.end()) touched.push_back(spi);
+}
+
+void Turn::change(LocalSpi spi) {
+  if (std::find(step.changed.begin(), step.changed.end(), spi) == step.changed.end()) step.changed.push_back(spi);
+  touch(spi);
+}
+
+void Turn::change_before(LocalSpi spi, LocalSpi later) {
+  std::erase(step.changed, spi);
+  step.changed.insert(std::find(step.changed.begin(), step.changed.end(), later), spi);
+  touch(spi);
+}
+
+Engine::Engine(Config own_config, Random& own_random, ChildSlots& own_slots, Log& own_log)
+    : config(std::move(own_config)),
+      random(own_random),
+      slots(own_slots),
+      log(own_log),
+      ivs(own_random),
+      cookies(own_random) {}
+
+LiveSa* Engine::find(LocalSpi spi) {
+  const auto found = sas.find(spi);
+  return found == sas.end() || found->second->gone ? nullptr : found->second.get();
+}
+
+LiveSa* Engine::find_child_owner(std::uint32_t spi_in) {
+  const auto found = child_owner.find(spi_in);
+  return found == child_owner.end() ? nullptr : find(found->second);
+}
+
+LiveSa& Engine::add_sa(Turn& turn, IkeSaState state, const PeerConfig& peer) {
+  const LocalSpi spi = state.local_spi();
+  auto sa = std::make_unique<LiveSa>();
+  sa->state = std::move(state);
+  sa->peer = &peer;
+  sa->last_heard = turn.now;
+  sa->liveness_at = turn.now + peer.liveness_after;
+  LiveSa& added = *sas.insert_or_assign(spi, std::move(sa)).first->second;
+  turn.change(spi);
+  return added;
+}
+
+void Engine::remove_sa(Turn& turn, LiveSa& sa, std::string_view why) {
+  if (sa.gone) return;
+  sa.gone = true;
+  const LocalSpi spi = sa.state.local_spi();
+  log.info(name_of(sa) + " is gone: " + std::string(why));
+  std::erase(turn.step.changed, spi);
+  turn.step.removed.push_back(spi);
+  turn.touch(spi);
+  if (sa.state.pending && sa.state.pending->new_child_spi_in != 0) slots.release(sa.state.pending->new_child_spi_in);
+  if (LiveSa* old = sa.predecessor ? find(*sa.predecessor) : nullptr) {
+    old->successor.reset();
+    if (old->state.phase == IkePhase::kReplaced) {
+      old->state.phase = IkePhase::kEstablished;
+      turn.change(*sa.predecessor);
+    }
+  }
+  if (LiveSa* next = sa.successor ? find(*sa.successor) : nullptr) next->predecessor.reset();
+  if (sa.peer == nullptr) return;
+  const bool at_once = turn.now < taken_over_at + kTakeoverSpread;  // HA-012
+  for (const ChildSaState& child : sa.state.children) {
+    const ChildConfig* child_config = find_child_config(*sa.peer, child.name);
+    if (child_config == nullptr || !child_config->start || child.phase != ChildPhase::kInstalled) continue;
+    schedule_start(*sa.peer, child.name, at_once ? turn.now : turn.now + jitter(std::chrono::seconds(2)));
+  }
+}
+
+const PeerConfig* Engine::find_peer(std::string_view name) const {
+  for (const PeerConfig& peer : config.peers) {
+    if (peer.name == name) return &peer;
+  }
+  return nullptr;
+}
+
+LiveSa* Engine::find_by_peer(std::string_view name) {
+  for (const auto& [spi, sa] : sas) {
+    if (!sa->gone && sa->state.phase == IkePhase::kEstablished && sa->state.peer_name == name) return sa.get();
+  }
+  return nullptr;
+}
+
+bool Engine::spi_taken(std::uint64_t spi) {
+  if (spi == 0 || sas.contains(LocalSpi{spi}) || attempts.contains(spi) || half_open.find(spi) != nullptr) return true;
+  return std::any_of(sas.begin(), sas.end(), [spi](const auto& entry) {
+    return entry.second->state.pending && entry.second->state.pending->new_ike_spi == spi;
+  });
+}
+
+std::uint64_t Engine::new_ike_spi() {
+  constexpr std::uint64_t kRandomBits = (std::uint64_t{1} << 52) - 1;
+  while (true) {
+    const std::uint64_t spi = std::uint64_t{4} << 60 | std::uint64_t{config.member & 3u} << 58 |
+                              (random.u64() & kRandomBits);
+    if (!sas.contains(LocalSpi{spi}) && !attempts.contains(spi) && half_open.find(spi) == nullptr) return spi;
+  }
+}
+
+Bytes Engine::new_nonce() {
+  Bytes nonce(kNonceOctets);
+  random.fill(nonce);
+  return nonce;
+}
+
+Bytes Engine::seal_for(const LiveSa& sa, wire::ExchangeType exchange, bool response, std::uint32_t message_id,
+                       const std::vector<wire::Payload>& payloads) {
+  wire::IkeHeader header;
+  header.spi_initiator = wire::IkeSpi{sa.state.spi_i};
+  header.spi_responder = wire::IkeSpi{sa.state.spi_r};
+  header.exchange = exchange;
+  header.from_initiator = sa.state.original_initiator;
+  header.response = response;
+  header.message_id = wire::MessageId{message_id};
+  const IkeSaState& state = sa.state;
+  const SkKeys keys = state.original_initiator ? keys_from_initiator(state.suite, state.keys)
+                                               : keys_from_responder(state.suite, state.keys);
+  return seal(keys, header, payloads, ivs);
+}
+
+Result<std::vector<wire::Payload>, OpenError> Engine::open_from(const LiveSa& sa, ByteView message) const {
+  const IkeSaState& state = sa.state;
+  return open(state.original_initiator ? keys_from_responder(state.suite, state.keys)
+                                       : keys_from_initiator(state.suite, state.keys),
+              message);
+}
+
+namespace {
+
+Datagram make_datagram(const Endpoint& local, const Endpoint& remote, ByteView octets) {
+  Datagram datagram{local, remote, {}};
+  if (local.port == kNatPort) datagram.octets.assign(wire::kNonEspMarkerOctets, 0);
+  datagram.octets.insert(datagram.octets.end(), octets.begin(), octets.end());
+  return datagram;
+}
+
+}  // namespace
+
+void Engine::gate(Turn& turn, const LiveSa& sa, ByteView octets) {
+  count(IkeCounter::kSent);
+  turn.step.gated.push_back({sa.state.local_spi(), make_datagram(sa.state.local, sa.state.remote, octets)});
+}
+
+void Engine::send_free(Turn& turn, const Endpoint& local, const Endpoint& remote, ByteView octets) {
+  count(IkeCounter::kSent);
+  turn.step.free.push_back(make_datagram(local, remote, octets));
+}
+
+void Engine::send_request(Turn& turn, LiveSa& sa, wire::ExchangeType exchange, PendingRequest pending,
+                          const std::vector<wire::Payload>& payloads) {
+  TANDEM_ASSERT(!sa.state.pending && !sa.sync);
+  pending.message_id = sa.state.next_send_id++;
+  pending.request = seal_for(sa, exchange, false, pending.message_id, payloads);
+  sa.state.pending = std::move(pending);
+  sa.inherited = false;
+  sa.sends = 1;
+  sa.resend_at = turn.now + resend_after(0);
+  turn.change(sa.state.local_spi());
+  gate(turn, sa, sa.state.pending->request);
+}
+
+void Engine::respond(Turn& turn, LiveSa& sa, const wire::IkeHeader& request, const RequestHash& hash,
+                     const std::vector<wire::Payload>& payloads) {
+  Bytes response = seal_for(sa, request.exchange, true, wire::to_u32(request.message_id), payloads);
+  gate(turn, sa, response);
+  store_response(sa.state, hash, std::move(response));
+  turn.change(sa.state.local_spi());
+}
+
+void Engine::want(Turn& turn, LiveSa& sa, Intent intent, bool first) {
+  turn.touch(sa.state.local_spi());
+  if (sa.intents.size() >= kIntentsMax) return;
+  if (first) {
+    sa.intents.push_front(std::move(intent));
+  } else {
+    sa.intents.push_back(std::move(intent));
+  }
+}
+
+bool Engine::wants(const LiveSa& sa, RequestKind kind, std::uint32_t spi_in) const {
+  if (sa.state.pending && sa.state.pending->kind == kind && sa.state.pending->child_spi_in == spi_in) return true;
+  return std::any_of(sa.intents.begin(), sa.intents.end(),
+                     [&](const Intent& intent) { return intent.kind == kind && intent.spi_in == spi_in; });
+}
+
+void Engine::schedule_start(const PeerConfig& peer, std::string_view child, TimePoint when) {
+  const auto [entry, added] = starts.try_emplace({peer.name, std::string(child)}, when);
+  if (!added) entry->second = std::min(entry->second, when);
+}
+
+Duration Engine::jitter(Duration up_to) {
+  return up_to.count() <= 0 ? Duration{} : Duration{static_cast<std::int64_t>(
+                                               random.below(static_cast<std::uint64_t>(up_to.count())))};
+}
+
+TimePoint Engine::less_jitter(TimePoint now, Duration lifetime) {
+  return now + lifetime - jitter(Duration{lifetime.count() / 10});
+}
+
+Duration Engine::resend_after(unsigned sends) {
+  const double first = static_cast<double>(config.retransmit_first.count());
+  const double most = static_cast<double>(config.retransmit_max.count());
+  const double wait = std::min(most, first * std::pow(config.retransmit_factor, static_cast<double>(sends)));
+  const Duration base{static_cast<std::int64_t>(wait)};
+  return base + jitter(Duration{base.count() / 10});
+}
+
+TimePoint Engine::due_of(const LiveSa& sa) const {
+  TimePoint at = std::min({sa.resend_at, sa.sync_at, sa.close_at});
+  for (const auto& [spi, when] : sa.linger) at = std::min(at, when);
+  const bool speaks = sa.state.phase == IkePhase::kEstablished;
+  const bool idle = !sa.state.pending && !sa.sync && sa.sync_at == kNever;
+  if (idle) {
+    for (const Intent& intent : sa.intents) at = std::min(at, intent.not_before);
+    if (speaks) at = std::min(at, sa.liveness_at);
+  }
+  if (!speaks) return at;
+  if (!wants(sa, RequestKind::kRekeyIke, 0)) at = std::min(at, sa.state.rekey_deadline);
+  if (!wants(sa, RequestKind::kDeleteIke, 0)) at = std::min(at, sa.state.hard_deadline);
+  for (const ChildSaState& child : sa.state.children) {
+    if (child.phase == ChildPhase::kDeleting) continue;
+    at = std::min(at, child.hard_deadline);
+    if (child.phase == ChildPhase::kInstalled && !wants(sa, RequestKind::kRekeyChild, child.spi_in)) {
+      at = std::min(at, child.soft_deadline);
+    }
+  }
+  return at;
+}
+
+void Engine::reindex(LiveSa& sa) {
+  const LocalSpi spi = sa.state.local_spi();
+  for (const std::uint32_t child : sa.indexed) {
+    const auto found = child_owner.find(child);
+    if (found != child_owner.end() && found->second == spi) child_owner.erase(found);
+  }
+  sa.indexed.clear();
+  if (sa.due != kNever) due.erase({sa.due, spi});
+  sa.due = kNever;
+  if (sa.gone) return;
+  for (const ChildSaState& child : sa.state.children) {
+    sa.indexed.push_back(child.spi_in);
+    child_owner[child.spi_in] = spi;
+  }
+  if (!active) return;
+  sa.due = due_of(sa);
+  if (sa.due != kNever) due.insert({sa.due, spi});
+}
+
+Step Engine::settle(Turn& turn) {
+  // Starting an intent may touch further SAs (an IKE rekey does), so the list grows while it is walked.
+  for (std::size_t i = 0; i < turn.touched.size(); ++i) {
+    if (LiveSa* sa = find(turn.touched[i])) exchange::start_intents(*this, turn, *sa);
+  }
+  for (const LocalSpi spi : turn.touched) {
+    const auto found = sas.find(spi);
+    if (found == sas.end()) continue;
+    reindex(*found->second);
+    if (found->second->gone) sas.erase(found);
+  }
+  return std::move(turn.step);
+}
+
+ChildSaState* find_child(IkeSaState& state, std::uint32_t spi_in) {
+  for (ChildSaState& child : state.children) {
+    if (child.spi_in == spi_in) return &child;
+  }
+  return nullptr;
+}
+
+ChildSaState* find_child_by_out(IkeSaState& state, std::uint32_t spi_out) {
+  for (ChildSaState& child : state.children) {
+    if (child.spi_out == spi_out) return &child;
+  }
+  return nullptr;
+}
+
+const ChildConfig* find_child_config(const PeerConfig& peer, std::string_view name) {
+  for (const ChildConfig& child : peer.children) {
+    if (child.name == name) return &child;
+  }
+  return nullptr;
+}
+
+wire::NotifyPayload notify(wire::NotifyType type, Bytes data) {
+  return wire::NotifyPayload{type, std::move(data), wire::ProtocolId::kNone, {}};
+}
+
+const wire::NotifyPayload* find_error(const std::vector<wire::Payload>& payloads) {
+  for (const wire::Payload& payload : payloads) {
+    const auto* found = std::get_if<wire::NotifyPayload>(&payload);
+    if (found != nullptr && wire::is_error(found->type)) return found;
+  }
+  return nullptr;
+}
+
+std::string name_of(const LiveSa& sa) {
+  return "IKE SA " + wire::to_string(wire::IkeSpi{static_cast<std::uint64_t>(sa.state.local_spi())}) + " with " +
+         sa.state.peer_name;
+}
+
+}  // namespace tandem::ike

@@ -1,0 +1,210 @@
+// SPDX-License-Identifier: Apache-2.0
+// What all exchanges share: the table of IKE SAs, the state that is rebuilt and never replicated, one turn's output,
+// requests and responses with their windows, timers. RFC 7296 2.1-2.4. Serves N1, N4.
+#pragma once
+
+#include <deque>
+#include <map>
+#include <set>
+#include <unordered_map>
+
+#include "host/crypto/dh.hpp"
+#include "host/ike/core.hpp"
+#include "host/ike/half_open.hpp"
+#include "host/ike/message_window.hpp"
+#include "host/ike/sk_payload.hpp"
+
+namespace tandem::ike {
+
+constexpr std::size_t kIntentsMax = 600;  // per SA; beyond it new ones are dropped, their deadlines ask again
+constexpr Duration kTakeoverSpread = std::chrono::seconds(30);
+constexpr Duration kResponseKept = std::chrono::seconds(30);   // after a DELETE of the IKE SA (IKE-023)
+constexpr Duration kInboundKept = std::chrono::seconds(5);     // after our DELETE of a child was answered (REK-002)
+constexpr Duration kDeleteAwaited = std::chrono::seconds(60);  // then we delete what the peer should have
+constexpr Duration kSuccessorProbe = std::chrono::seconds(10);
+constexpr Duration kTemporaryWait = std::chrono::seconds(10);  // REK-008
+constexpr Duration kFailureWait = std::chrono::seconds(60);
+constexpr unsigned kTemporaryMax = 15;
+constexpr unsigned kRestartsMax = 3;  // of IKE_SA_INIT, each for cookies and groups (IKE-012)
+constexpr std::size_t kNonceOctets = 32;
+constexpr std::uint32_t kMessageIdLimit = 0xffff0000u;   // SYNC-030
+constexpr std::uint64_t kActivationsRekeyAfter = 1000;  // N1
+constexpr std::uint64_t kActivationsMax = 1023;
+
+// Something that we want from the peer when the window allows it.
+struct Intent {
+  RequestKind kind = RequestKind::kLiveness;
+  std::uint32_t spi_in = 0;  // the child it is about; kDeleteChild also takes SPIs that only the peer knows
+  std::string child;         // kCreateChild
+  TimePoint not_before{};
+  std::optional<crypto::Group> group{};  // that the peer asked for by INVALID_KE_PAYLOAD
+  unsigned restarts = 0;
+};
+
+// Our message-ID sync in flight (SYNC-013..022).
+struct SyncAttempt {
+  std::array<std::uint8_t, 4> nonce{};
+  std::uint32_t m1 = 0;
+  std::uint32_t p1 = 0;
+  Bytes request;
+  unsigned attempt = 0;
+  unsigned sends = 0;
+};
+
+// Both ends rekeyed one child (REK-006): what the peer's exchange made.
+struct ChildCollision {
+  std::uint32_t old_spi_in = 0;
+  std::uint32_t their_spi_in = 0;
+  Bytes lowest_nonce;
+};
+
+struct LiveSa {
+  IkeSaState state;
+  const PeerConfig* peer = nullptr;
+  bool gone = false;  // removed in this turn; the object goes when the turn is settled
+
+  // Our request that waits for its answer; its octets are state.pending.
+  std::optional<crypto::DhKey> dh;
+  bool inherited = false;  // made by a member that is gone: its private values are unknown (REK-009)
+  unsigned sends = 0;
+  TimePoint resend_at = kNever;
+  std::deque<Intent> intents;
+  Intent current;  // the one behind the pending request
+
+  std::optional<SyncAttempt> sync;
+  TimePoint sync_at = kNever;
+  TimePoint sync_rate_from{};
+  unsigned sync_rate_count = 0;
+
+  TimePoint last_heard{};
+  TimePoint liveness_at = kNever;
+  bool liveness_forced = false;
+
+  std::vector<ChildCollision> collisions;
+  std::optional<LocalSpi> successor;    // of an IKE rekey that the peer began and has not shown to be complete
+  Bytes successor_nonce;                // the lower one of that exchange (REK-007)
+  std::optional<LocalSpi> predecessor;  // the other end of `successor`
+  std::map<std::uint32_t, TimePoint> linger;  // children that wait for their end
+  TimePoint close_at = kNever;
+  unsigned temporary_failures = 0;
+
+  TimePoint due = kNever;  // as it stands in the engine's index
+  std::vector<std::uint32_t> indexed;
+};
+
+// Our own IKE_SA_INIT and IKE_AUTH, before the peer is authenticated. Never replicated (STA-023).
+struct Attempt {
+  const PeerConfig* peer = nullptr;
+  std::string child;
+  std::optional<LocalSpi> replaces;  // reauthentication (REK-005)
+  std::uint64_t spi_i = 0;
+  std::uint64_t spi_r = 0;
+  Endpoint local;
+  Endpoint remote;
+  Bytes nonce_i;
+  Bytes nonce_r;
+  std::optional<crypto::DhKey> dh;
+  Bytes cookie;
+  unsigned cookies = 0;
+  unsigned groups = 0;
+  Bytes init_request;
+  Bytes init_response;
+  Bytes request;  // the one that waits
+  bool auth_sent = false;
+  IkeSuite suite;
+  IkeKeys keys;
+  NatView nat;
+  std::optional<ChildSlot> slot;
+  unsigned sends = 0;
+  TimePoint resend_at = kNever;
+};
+
+// One input being worked on, and what it brings about.
+struct Turn {
+  TimePoint now;
+  Step step;
+  std::vector<LocalSpi> touched;
+
+  explicit Turn(TimePoint when) : now(when) {}
+  // The SA's replicated state changed.
+  void change(LocalSpi spi);
+  // The same, and it must come before `later` in the step.
+  void change_before(LocalSpi spi, LocalSpi later);
+  // Only what is not replicated changed.
+  void touch(LocalSpi spi);
+};
+
+class Engine {
+ public:
+  Engine(Config own_config, Random& own_random, ChildSlots& own_slots, Log& own_log);
+
+  // --- table
+  LiveSa* find(LocalSpi spi);
+  LiveSa* find_child_owner(std::uint32_t spi_in);
+  LiveSa& add_sa(Turn& turn, IkeSaState state, const PeerConfig& peer);
+  // The SA is no more, without a word to the peer. Children that we are to start are started again.
+  void remove_sa(Turn& turn, LiveSa& sa, std::string_view why);
+  const PeerConfig* find_peer(std::string_view name) const;
+  // The established SA with a peer, or null.
+  LiveSa* find_by_peer(std::string_view name);
+  bool spi_taken(std::uint64_t spi);
+  // 0100 | member(2) | segment(6) = 0 | random(52): HA-009.
+  std::uint64_t new_ike_spi();
+  Bytes new_nonce();
+
+  // --- messages of established SAs
+  void send_request(Turn& turn, LiveSa& sa, wire::ExchangeType exchange, PendingRequest pending,
+                    const std::vector<wire::Payload>& payloads);
+  void respond(Turn& turn, LiveSa& sa, const wire::IkeHeader& request, const RequestHash& hash,
+               const std::vector<wire::Payload>& payloads);
+  Bytes seal_for(const LiveSa& sa, wire::ExchangeType exchange, bool response, std::uint32_t message_id,
+                 const std::vector<wire::Payload>& payloads);
+  Result<std::vector<wire::Payload>, OpenError> open_from(const LiveSa& sa, ByteView message) const;
+  void gate(Turn& turn, const LiveSa& sa, ByteView octets);
+  void send_free(Turn& turn, const Endpoint& local, const Endpoint& remote, ByteView octets);
+
+  // --- intents
+  void want(Turn& turn, LiveSa& sa, Intent intent, bool first = false);
+  bool wants(const LiveSa& sa, RequestKind kind, std::uint32_t spi_in) const;
+  // A configured child is to be started at `when`, unless it is there by then.
+  void schedule_start(const PeerConfig& peer, std::string_view child, TimePoint when);
+
+  // --- time
+  Duration jitter(Duration up_to);
+  TimePoint less_jitter(TimePoint now, Duration lifetime);
+  Duration resend_after(unsigned sends);
+
+  void count(IkeCounter counter) { ++counters[static_cast<std::size_t>(counter)]; }
+  // Ends a turn: starts what the windows allow, brings the indexes up to date.
+  Step settle(Turn& turn);
+  void reindex(LiveSa& sa);
+  TimePoint due_of(const LiveSa& sa) const;
+
+  Config config;
+  Random& random;
+  ChildSlots& slots;
+  Log& log;
+  ClusterView view;
+  bool active = false;
+  bool taken_over = false;  // we hold SAs that another member made (HA-015)
+  TimePoint taken_over_at = TimePoint::min();
+  IvSource ivs;
+  std::map<LocalSpi, std::unique_ptr<LiveSa>> sas;
+  std::unordered_map<std::uint32_t, LocalSpi> child_owner;
+  std::set<std::pair<TimePoint, LocalSpi>> due;
+  HalfOpenTable half_open;
+  CookieJar cookies;
+  std::map<std::uint64_t, Attempt> attempts;
+  std::map<std::pair<std::string, std::string>, TimePoint> starts;  // peer, child
+  std::array<std::uint64_t, static_cast<std::size_t>(IkeCounter::kCount)> counters{};
+};
+
+ChildSaState* find_child(IkeSaState& state, std::uint32_t spi_in);
+ChildSaState* find_child_by_out(IkeSaState& state, std::uint32_t spi_out);
+const ChildConfig* find_child_config(const PeerConfig& peer, std::string_view name);
+wire::NotifyPayload notify(wire::NotifyType type, Bytes data = {});
+// The first error notify, or null.
+const wire::NotifyPayload* find_error(const std::vector<wire::Payload>& payloads);
+std::string name_of(const LiveSa& sa);
+
+}  // namespace tandem::ike

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+// The exchanges' entry points: each begins, answers or completes one exchange of one IKE SA within a turn.
+// RFC 7296 1.2-1.4, RFC 6311 5.
+#pragma once
+
+#include "host/ike/engine.hpp"
+
+namespace tandem::ike::exchange {
+
+using Payloads = std::vector<wire::Payload>;
+
+// One protected request that is authentic and next in line.
+struct Request {
+  const wire::IkeHeader& header;
+  const RequestHash& hash;
+  const Payloads& payloads;
+};
+
+// --- IKE_SA_INIT (ike_sa_init.cpp, ike_sa_init_initiator.cpp); `octets` are without marker
+void handle_init_request(Engine& engine, Turn& turn, const Datagram& datagram, ByteView octets);
+void start_attempt(Engine& engine, Turn& turn, const PeerConfig& peer, std::string_view child, const Endpoint& local,
+                   const Endpoint& remote, std::optional<LocalSpi> replaces);
+void handle_init_response(Engine& engine, Turn& turn, Attempt& attempt, const Datagram& datagram, ByteView octets);
+// Gives up an attempt; a child that is to be started is tried again later.
+void drop_attempt(Engine& engine, Turn& turn, std::uint64_t spi_i, std::string_view why);
+
+// --- IKE_AUTH (ike_auth.cpp, ike_auth_initiator.cpp)
+void handle_auth_request(Engine& engine, Turn& turn, HalfOpen& half_open, const Datagram& datagram, ByteView octets);
+void send_auth_request(Engine& engine, Turn& turn, Attempt& attempt);
+void handle_auth_response(Engine& engine, Turn& turn, Attempt& attempt, const Datagram& datagram, ByteView octets);
+// A new SA of an authenticated peer that says INITIAL_CONTACT: all others with it are leftovers.
+void drop_other_sas(Engine& engine, Turn& turn, const LiveSa& keep);
+
+// --- CREATE_CHILD_SA (create_child.cpp, create_child_initiator.cpp, rekey_ike.cpp)
+void handle_create_child_request(Engine& engine, Turn& turn, LiveSa& sa, const Request& request);
+bool start_create_child(Engine& engine, Turn& turn, LiveSa& sa, const Intent& intent);
+void handle_create_child_response(Engine& engine, Turn& turn, LiveSa& sa, const PendingRequest& pending,
+                                  const Payloads& payloads);
+void handle_rekey_ike_request(Engine& engine, Turn& turn, LiveSa& sa, const Request& request);
+bool start_rekey_ike(Engine& engine, Turn& turn, LiveSa& sa, const Intent& intent);
+void handle_rekey_ike_response(Engine& engine, Turn& turn, LiveSa& sa, const PendingRequest& pending,
+                               const Payloads& payloads);
+// The IKE SA that replaces `old` takes its children.
+void inherit_children(Engine& engine, Turn& turn, LiveSa& successor, LiveSa& old);
+// Something authentic arrived on an SA that a peer's rekey made: the peer holds its keys.
+void confirm_successor(Engine& engine, Turn& turn, LiveSa& successor);
+
+// --- INFORMATIONAL (informational.cpp)
+void handle_informational_request(Engine& engine, Turn& turn, LiveSa& sa, const Request& request);
+bool start_informational(Engine& engine, Turn& turn, LiveSa& sa, const Intent& intent);
+void handle_informational_response(Engine& engine, Turn& turn, LiveSa& sa, const PendingRequest& pending,
+                                   const Payloads& payloads);
+// Takes a child out of the state; its route is carried on by a younger child of the same line.
+void remove_child(Engine& engine, Turn& turn, LiveSa& sa, std::uint32_t spi_in);
+// One child of each route carries outbound traffic (REK-002).
+void give_route_to(LiveSa& sa, std::uint32_t spi_in);
+
+// --- RFC 6311 (message_id_sync.cpp)
+bool is_message_id_sync(const Payloads& payloads);
+// False when the peer asks too often (SYNC-060).
+bool sync_rate_allows(LiveSa& sa, TimePoint now);
+void handle_sync_request(Engine& engine, Turn& turn, LiveSa& sa, const Request& request);
+void handle_sync_response(Engine& engine, Turn& turn, LiveSa& sa, const Payloads& payloads);
+// Begins, repeats or gives up our sync: called when sync_at is due.
+void run_sync(Engine& engine, Turn& turn, LiveSa& sa);
+void apply_replay_counter_sync(Engine& engine, Turn& turn, const LiveSa& sa, const Payloads& payloads);
+// What our unanswered request was for is judged again (SYNC-024, REK-009).
+void abandon_pending(Engine& engine, Turn& turn, LiveSa& sa);
+
+// --- all of them (dispatch.cpp, timers.cpp)
+void handle_protected(Engine& engine, Turn& turn, LiveSa& sa, const wire::IkeHeader& header, const Datagram& datagram,
+                      ByteView octets);
+void start_intents(Engine& engine, Turn& turn, LiveSa& sa);
+void run_timers(Engine& engine, Turn& turn, LiveSa& sa);
+void run_attempt_timers(Engine& engine, Turn& turn);
+void run_starts(Engine& engine, Turn& turn);
+
+}  // namespace tandem::ike::exchange

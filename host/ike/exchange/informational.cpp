@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: Apache-2.0
+// INFORMATIONAL: DELETE of children and IKE SAs in both roles, liveness, and the notifies that may come alone.
+// RFC 7296 1.4, 1.4.1, 2.4; RFC 6311 5; IKE-008, IKE-022, IKE-023, REK-002, SYNC-041.
+#include <algorithm>
+
+#include "host/ike/exchange/exchange.hpp"
+
+namespace tandem::ike::exchange {
+namespace {
+
+void restart_child(Engine& engine, const Turn& turn, const LiveSa& sa, const std::string& name) {
+  const ChildConfig* config = find_child_config(*sa.peer, name);
+  if (config == nullptr || !config->start) return;
+  const bool at_once = turn.now < engine.taken_over_at + kTakeoverSpread;  // HA-012
+  engine.schedule_start(*sa.peer, name,
+                        at_once ? turn.now : turn.now + std::chrono::seconds(1) + engine.jitter(std::chrono::seconds(1)));
+}
+
+// The peer deletes children, named by its inbound SPIs: ours that are paired with them go too (IKE-022).
+void delete_children(Engine& engine, Turn& turn, LiveSa& sa, const wire::DeletePayload& request,
+                     std::vector<wire::EspSpi>& answer) {
+  for (const wire::EspSpi spi : request.spis) {
+    const ChildSaState* child = find_child_by_out(sa.state, wire::to_u32(spi));
+    if (child == nullptr) continue;
+    const std::uint32_t spi_in = child->spi_in;
+    const std::string name = child->name;
+    const bool lost = child->phase == ChildPhase::kInstalled;
+    const bool we_delete_it = sa.state.pending && sa.state.pending->kind == RequestKind::kDeleteChild &&
+                              sa.state.pending->child_spi_in == spi_in;
+    if (!we_delete_it) answer.push_back(wire::EspSpi{spi_in});
+    engine.log.info(name_of(sa) + ": peer deletes " + name + " " + wire::to_string(wire::EspSpi{spi_in}));
+    engine.count(IkeCounter::kDeleted);
+    remove_child(engine, turn, sa, spi_in);
+    if (lost) restart_child(engine, turn, sa, name);
+  }
+}
+
+// An SA that a rekey of the peer made for this one: as recorded, or, after a takeover, as its shape tells.
+LiveSa* find_successor(Engine& engine, const LiveSa& sa) {
+  if (sa.successor) return engine.find(*sa.successor);
+  const bool rekeying = sa.state.phase == IkePhase::kReplaced ||
+                        (sa.state.pending && sa.state.pending->kind == RequestKind::kRekeyIke);
+  if (!rekeying) return nullptr;
+  for (const auto& [spi, other] : engine.sas) {
+    const IkeSaState& state = other->state;
+    if (other.get() != &sa && !other->gone && state.phase == IkePhase::kEstablished && state.children.empty() &&
+        state.peer_name == sa.state.peer_name && state.remote_id == sa.state.remote_id &&
+        state.established >= sa.state.established) {
+      return other.get();
+    }
+  }
+  return nullptr;
+}
+
+// The peer ends the IKE SA. The state stays for a while, without children, to answer repeated requests.
+void delete_ike(Engine& engine, Turn& turn, LiveSa& sa, const Request& request) {
+  if (LiveSa* successor = find_successor(engine, sa)) inherit_children(engine, turn, *successor, sa);
+  engine.count(IkeCounter::kDeleted);
+  engine.log.info(name_of(sa) + ": peer deletes it");
+  const std::vector<ChildSaState> children = std::move(sa.state.children);
+  sa.state.children.clear();
+  for (const ChildSaState& child : children) {
+    if (child.phase == ChildPhase::kInstalled) restart_child(engine, turn, sa, child.name);
+  }
+  if (sa.state.pending && sa.state.pending->new_child_spi_in != 0) {
+    engine.slots.release(sa.state.pending->new_child_spi_in);
+  }
+  sa.state.pending.reset();
+  sa.resend_at = kNever;
+  sa.sync.reset();
+  sa.sync_at = kNever;
+  sa.intents.clear();
+  sa.linger.clear();
+  sa.state.phase = IkePhase::kDeleting;
+  sa.close_at = turn.now + kResponseKept;
+  engine.respond(turn, sa, request.header, request.hash, {});
+}
+
+bool deletes_ike(const Payloads& payloads) {
+  return std::any_of(payloads.begin(), payloads.end(), [](const wire::Payload& payload) {
+    const auto* found = std::get_if<wire::DeletePayload>(&payload);
+    return found != nullptr && found->protocol == wire::ProtocolId::kIke;
+  });
+}
+
+}  // namespace
+
+void give_route_to(LiveSa& sa, std::uint32_t spi_in) {
+  const ChildSaState* chosen = find_child(sa.state, spi_in);
+  if (chosen == nullptr) return;
+  const std::uint32_t route = chosen->route;
+  for (ChildSaState& child : sa.state.children) {
+    if (child.route == route) child.carries_outbound = child.spi_in == spi_in;
+  }
+}
+
+void remove_child(Engine& engine, Turn& turn, LiveSa& sa, std::uint32_t spi_in) {
+  ChildSaState* child = find_child(sa.state, spi_in);
+  if (child == nullptr) return;
+  const std::uint32_t route = child->route;
+  const bool carried = child->carries_outbound;
+  std::erase_if(sa.state.children, [spi_in](const ChildSaState& item) { return item.spi_in == spi_in; });
+  sa.linger.erase(spi_in);
+  std::erase_if(sa.intents, [spi_in](const Intent& intent) { return intent.spi_in == spi_in; });
+  turn.change(sa.state.local_spi());
+  static_cast<void>(engine);
+  if (!carried) return;
+  // The youngest heir of the line takes over: the old one is deleted, so the peer is ready (REK-002).
+  const ChildSaState* heir = nullptr;
+  for (const ChildSaState& item : sa.state.children) {
+    if (item.route == route && item.phase == ChildPhase::kInstalled) heir = &item;
+  }
+  if (heir != nullptr) give_route_to(sa, heir->spi_in);
+}
+
+void handle_informational_request(Engine& engine, Turn& turn, LiveSa& sa, const Request& request) {
+  if (deletes_ike(request.payloads) ||
+      wire::find_notify(request.payloads, wire::NotifyType::kAuthenticationFailed) != nullptr) {
+    delete_ike(engine, turn, sa, request);
+    return;
+  }
+  std::vector<wire::EspSpi> deleted;
+  for (const wire::Payload& payload : request.payloads) {
+    const auto* found = std::get_if<wire::DeletePayload>(&payload);
+    if (found != nullptr && found->protocol == wire::ProtocolId::kEsp) {
+      delete_children(engine, turn, sa, *found, deleted);
+    }
+  }
+  apply_replay_counter_sync(engine, turn, sa, request.payloads);
+  Payloads response;
+  if (!deleted.empty()) response.push_back(wire::DeletePayload{wire::ProtocolId::kEsp, std::move(deleted)});
+  engine.respond(turn, sa, request.header, request.hash, response);
+}
+
+bool start_informational(Engine& engine, Turn& turn, LiveSa& sa, const Intent& intent) {
+  PendingRequest pending;
+  pending.kind = intent.kind;
+  pending.child_spi_in = intent.spi_in;
+  Payloads payloads;
+  if (intent.kind == RequestKind::kDeleteChild) {
+    payloads.push_back(wire::DeletePayload{wire::ProtocolId::kEsp, {wire::EspSpi{intent.spi_in}}});
+    if (ChildSaState* child = find_child(sa.state, intent.spi_in)) child->phase = ChildPhase::kDeleting;
+    sa.linger.erase(intent.spi_in);
+  } else if (intent.kind == RequestKind::kDeleteIke) {
+    payloads.push_back(wire::DeletePayload{wire::ProtocolId::kIke, {}});
+    sa.state.phase = IkePhase::kDeleting;
+    sa.close_at = kNever;
+  } else if (sa.state.phase != IkePhase::kEstablished) {
+    return false;
+  }
+  sa.current = intent;
+  engine.send_request(turn, sa, wire::ExchangeType::kInformational, std::move(pending), payloads);
+  return true;
+}
+
+void handle_informational_response(Engine& engine, Turn& turn, LiveSa& sa, const PendingRequest& pending,
+                                   const Payloads&) {
+  switch (pending.kind) {
+    case RequestKind::kDeleteIke:
+      engine.count(IkeCounter::kDeleted);
+      engine.remove_sa(turn, sa, "deleted by us");
+      break;
+    case RequestKind::kDeleteChild:
+      engine.count(IkeCounter::kDeleted);
+      if (ChildSaState* child = find_child(sa.state, pending.child_spi_in)) {
+        // The outbound half ends here; the inbound one takes what is still on its way (REK-002).
+        child->carries_outbound = false;
+        sa.linger[child->spi_in] = turn.now + kInboundKept;
+      }
+      break;
+    default:
+      break;
+  }
+}
+
+}  // namespace tandem::ike::exchange

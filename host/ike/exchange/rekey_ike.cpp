@@ -1,0 +1,293 @@
+// SPDX-License-Identifier: Apache-2.0
+// Rekey of the IKE SA in both roles, and its collisions. As responder the children stay with the old SA until the peer
+// shows that it holds the new keys (its DELETE of the old SA, or anything authentic on the new one): an initiator that
+// died in between loses nothing. RFC 7296 1.3.2, 2.8, 2.18; REK-004, REK-007, REK-009. Serves N4.
+#include <algorithm>
+
+#include "host/ike/child.hpp"
+#include "host/ike/exchange/exchange.hpp"
+
+namespace tandem::ike::exchange {
+namespace {
+
+std::uint64_t read_ike_spi(const Bytes& spi) {
+  std::uint64_t value = 0;
+  for (const std::uint8_t octet : spi) value = value << 8 | octet;
+  return value;
+}
+
+Bytes ike_spi_octets(std::uint64_t spi) {
+  Bytes octets;
+  for (int shift = 56; shift >= 0; shift -= 8) octets.push_back(static_cast<std::uint8_t>(spi >> shift));
+  return octets;
+}
+
+// What the new SA inherits: all but keys, IDs, children and lifetimes (REK-004, SYNC-004).
+IkeSaState successor_state(Engine& engine, const Turn& turn, const LiveSa& old, const IkeSuite& suite,
+                           std::uint64_t spi_i, std::uint64_t spi_r, bool we_initiated) {
+  IkeSaState state;
+  state.spi_i = spi_i;
+  state.spi_r = spi_r;
+  state.original_initiator = we_initiated;
+  state.peer_name = old.state.peer_name;
+  state.remote_id = old.state.remote_id;
+  state.local = old.state.local;
+  state.remote = old.state.remote;
+  state.nat_local = old.state.nat_local;
+  state.nat_remote = old.state.nat_remote;
+  state.suite = suite;
+  state.message_id_sync = old.state.message_id_sync;
+  state.replay_counter_sync = old.state.replay_counter_sync;
+  state.born_activations = engine.view.activations;
+  state.established = turn.now;
+  state.rekey_deadline = engine.less_jitter(turn.now, old.peer->rekey_after);
+  state.hard_deadline = turn.now + old.peer->hard_lifetime;
+  return state;
+}
+
+// The column "rekey IKE SA" of the table under J.
+bool must_wait(const LiveSa& sa) {
+  if (sa.state.phase == IkePhase::kDeleting) return true;
+  // Asked again by a survivor that could not use our first answer: that one is superseded.
+  if (sa.state.phase == IkePhase::kReplaced) return !sa.successor.has_value();
+  if (!sa.state.pending) return false;
+  const RequestKind kind = sa.state.pending->kind;
+  return kind != RequestKind::kLiveness && kind != RequestKind::kRekeyIke;
+}
+
+void fail_request(Engine& engine, Turn& turn, LiveSa& sa, const Request& request, wire::NotifyPayload why) {
+  engine.respond(turn, sa, request.header, request.hash, {std::move(why)});
+}
+
+void drop_superseded(Engine& engine, Turn& turn, LiveSa& sa) {
+  LiveSa* first = sa.successor ? engine.find(*sa.successor) : nullptr;
+  sa.successor.reset();
+  if (first == nullptr) return;
+  first->predecessor.reset();
+  engine.remove_sa(turn, *first, "superseded by another rekey");
+}
+
+// REK-009: the peer holds a new SA with keys that nobody knows any more. The old SA's children carry on until a
+// fresh IKE SA with fresh children stands.
+void reauthenticate(Engine& engine, Turn& turn, LiveSa& sa) {
+  if (sa.peer->children.empty()) return;
+  std::string child = sa.peer->children.front().name;
+  for (const ChildSaState& held : sa.state.children) {
+    if (held.phase == ChildPhase::kInstalled) child = held.name;
+  }
+  sa.state.phase = IkePhase::kReplaced;
+  turn.change(sa.state.local_spi());
+  Endpoint local = sa.state.local;
+  Endpoint remote = sa.state.remote;
+  engine.log.info(name_of(sa) + ": keys of its rekey died with a member, authenticating anew");
+  start_attempt(engine, turn, *sa.peer, child, local, remote, sa.state.local_spi());
+}
+
+void retry_later(Engine& engine, Turn& turn, LiveSa& sa, Duration wait) {
+  engine.want(turn, sa, {RequestKind::kRekeyIke, 0, {}, turn.now + wait + engine.jitter(wait), {}, 0});
+}
+
+void handle_error(Engine& engine, Turn& turn, LiveSa& sa, const wire::NotifyPayload* error) {
+  if (sa.successor) {
+    // The peer did not see a collision; its own exchange counts, and its DELETE will come (REK-007).
+    sa.state.phase = IkePhase::kReplaced;
+    return;
+  }
+  if (error != nullptr) engine.log.info(name_of(sa) + ": rekey refused: " + wire::to_string(error->type));
+  if (error != nullptr && error->type == wire::NotifyType::kInvalidKePayload && error->data.size() == 2 &&
+      sa.current.restarts < kRestartsMax) {
+    const auto group = crypto::group_from(static_cast<std::uint16_t>(error->data[0] << 8 | error->data[1]));
+    if (group) {
+      engine.want(turn, sa, {RequestKind::kRekeyIke, 0, {}, turn.now, group, sa.current.restarts + 1}, true);
+      return;
+    }
+  }
+  if (error != nullptr && error->type == wire::NotifyType::kTemporaryFailure) {
+    if (++sa.temporary_failures > kTemporaryMax) {
+      engine.want(turn, sa, {RequestKind::kDeleteIke, 0, {}, turn.now, {}, 0}, true);
+    } else {
+      retry_later(engine, turn, sa, kTemporaryWait);
+    }
+    return;
+  }
+  engine.count(IkeCounter::kNoProposal);
+  retry_later(engine, turn, sa, kFailureWait);
+}
+
+void delete_now(Engine& engine, Turn& turn, LiveSa& sa) {
+  engine.want(turn, sa, {RequestKind::kDeleteIke, 0, {}, turn.now, {}, 0}, true);
+}
+
+// Which of the new SAs lives (REK-007): the one of the exchange that holds the lowest of the four nonces goes.
+void finish(Engine& engine, Turn& turn, LiveSa& old, LiveSa& ours, const Bytes& lowest) {
+  engine.count(IkeCounter::kRekeyedIke);
+  LiveSa* theirs = old.successor ? engine.find(*old.successor) : nullptr;
+  if (theirs != nullptr && lowest < old.successor_nonce) {
+    inherit_children(engine, turn, *theirs, old);
+    old.close_at = turn.now + kDeleteAwaited;
+    delete_now(engine, turn, ours);
+    return;
+  }
+  if (theirs != nullptr) {
+    theirs->predecessor.reset();
+    theirs->close_at = turn.now + kDeleteAwaited;
+    old.successor.reset();
+    turn.touch(theirs->state.local_spi());
+  }
+  inherit_children(engine, turn, ours, old);
+  delete_now(engine, turn, old);
+}
+
+}  // namespace
+
+void inherit_children(Engine& engine, Turn& turn, LiveSa& successor, LiveSa& old) {
+  const LocalSpi new_spi = successor.state.local_spi();
+  const LocalSpi old_spi = old.state.local_spi();
+  for (ChildSaState& child : old.state.children) successor.state.children.push_back(std::move(child));
+  old.state.children.clear();
+  old.state.phase = IkePhase::kReplaced;
+  for (Intent& intent : old.intents) {
+    const bool about_child = intent.kind == RequestKind::kCreateChild || intent.kind == RequestKind::kRekeyChild ||
+                             intent.kind == RequestKind::kDeleteChild;
+    if (about_child) engine.want(turn, successor, std::move(intent));
+  }
+  old.intents.clear();
+  successor.linger.merge(old.linger);
+  old.linger.clear();
+  old.collisions.clear();
+  old.successor.reset();
+  successor.predecessor.reset();
+  turn.change(old_spi);
+  turn.change_before(new_spi, old_spi);
+  engine.log.info(name_of(successor) + " replaces " + wire::to_string(wire::IkeSpi{static_cast<std::uint64_t>(old_spi)}));
+}
+
+void confirm_successor(Engine& engine, Turn& turn, LiveSa& successor) {
+  LiveSa* old = successor.predecessor ? engine.find(*successor.predecessor) : nullptr;
+  if (old == nullptr) {
+    successor.predecessor.reset();
+    return;
+  }
+  // In a collision the nonces decide, not who speaks first.
+  if (old->state.pending && old->state.pending->kind == RequestKind::kRekeyIke) return;
+  inherit_children(engine, turn, successor, *old);
+  old->close_at = turn.now + kDeleteAwaited;
+}
+
+void handle_rekey_ike_request(Engine& engine, Turn& turn, LiveSa& sa, const Request& request) {
+  const auto* offered = wire::find<wire::SaPayload>(request.payloads);
+  const auto* ke = wire::find<wire::KePayload>(request.payloads);
+  const auto* nonce = wire::find<wire::NoncePayload>(request.payloads);
+  if (must_wait(sa)) {
+    fail_request(engine, turn, sa, request, notify(wire::NotifyType::kTemporaryFailure));
+    return;
+  }
+  if (ke == nullptr || nonce == nullptr) {
+    fail_request(engine, turn, sa, request, notify(wire::NotifyType::kInvalidSyntax));
+    return;
+  }
+  const auto choice = choose_ike(*offered, sa.peer->proposals, ke->group);
+  if (!choice || choice->peer_spi.size() != 8 || read_ike_spi(choice->peer_spi) == 0) {
+    engine.count(IkeCounter::kNoProposal);
+    fail_request(engine, turn, sa, request, notify(wire::NotifyType::kNoProposalChosen));
+    return;
+  }
+  const auto group = static_cast<std::uint16_t>(choice->suite.group);
+  if (group != ke->group) {
+    fail_request(engine, turn, sa, request,
+                 notify(wire::NotifyType::kInvalidKePayload,
+                        Bytes{static_cast<std::uint8_t>(group >> 8), static_cast<std::uint8_t>(group)}));
+    return;
+  }
+  auto dh = crypto::DhKey::generate(choice->suite.group, engine.random);
+  auto shared = dh ? dh->derive(ke->data) : Result<SecretBytes, crypto::CryptoError>(Failure{dh.error()});
+  if (!shared) {
+    fail_request(engine, turn, sa, request, notify(wire::NotifyType::kInvalidSyntax));
+    return;
+  }
+  drop_superseded(engine, turn, sa);
+  const std::uint64_t spi_r = engine.new_ike_spi();
+  const Bytes nonce_r = engine.new_nonce();
+  IkeSaState state =
+      successor_state(engine, turn, sa, choice->suite, read_ike_spi(choice->peer_spi), spi_r, false);
+  state.keys = derive_rekeyed_ike_keys(choice->suite, sa.state.suite.prf, sa.state.keys.sk_d, *shared,
+                                       {nonce->data, nonce_r}, state.spi_i, state.spi_r);
+  LiveSa& successor = engine.add_sa(turn, std::move(state), *sa.peer);
+  successor.predecessor = sa.state.local_spi();
+  // An empty exchange tells whether the peer finished its side, should its DELETE get lost.
+  successor.liveness_at = turn.now + kSuccessorProbe;
+  successor.liveness_forced = true;
+  sa.successor = successor.state.local_spi();
+  sa.successor_nonce = std::min(nonce->data, nonce_r);
+  const bool collision = sa.state.pending && sa.state.pending->kind == RequestKind::kRekeyIke;
+  if (!collision) {
+    sa.state.phase = IkePhase::kReplaced;
+    engine.count(IkeCounter::kRekeyedIke);
+  }
+  wire::Proposal answer = choice->answer;
+  answer.spi = ike_spi_octets(spi_r);
+  const ByteView value = dh->public_value();
+  engine.respond(turn, sa, request.header, request.hash,
+                 {wire::SaPayload{{std::move(answer)}}, wire::NoncePayload{nonce_r},
+                  wire::KePayload{group, Bytes(value.begin(), value.end())}});
+  turn.change_before(*sa.successor, sa.state.local_spi());
+}
+
+bool start_rekey_ike(Engine& engine, Turn& turn, LiveSa& sa, const Intent& intent) {
+  if (sa.state.phase != IkePhase::kEstablished || sa.successor) return false;
+  const std::vector<IkeProposal>& proposals = sa.peer->proposals;
+  if (proposals.empty() || proposals.front().groups.empty()) return false;
+  // The group that the peer is known to take.
+  const crypto::Group group = intent.group.value_or(sa.state.suite.group);
+  auto dh = crypto::DhKey::generate(group, engine.random);
+  TANDEM_ASSERT(dh.ok());
+  sa.dh.emplace(std::move(dh).value());
+  const ByteView value = sa.dh->public_value();
+  PendingRequest pending;
+  pending.kind = RequestKind::kRekeyIke;
+  pending.nonce = engine.new_nonce();
+  pending.new_ike_spi = engine.new_ike_spi();
+  sa.current = intent;
+  Payloads payloads{offer_ike(proposals, ike_spi_octets(pending.new_ike_spi)), wire::NoncePayload{pending.nonce},
+                    wire::KePayload{static_cast<std::uint16_t>(group), Bytes(value.begin(), value.end())}};
+  engine.send_request(turn, sa, wire::ExchangeType::kCreateChildSa, std::move(pending), payloads);
+  return true;
+}
+
+void handle_rekey_ike_response(Engine& engine, Turn& turn, LiveSa& sa, const PendingRequest& pending,
+                               const Payloads& payloads) {
+  const auto* answer = wire::find<wire::SaPayload>(payloads);
+  const auto* ke = wire::find<wire::KePayload>(payloads);
+  const auto* nonce = wire::find<wire::NoncePayload>(payloads);
+  if (answer == nullptr || ke == nullptr || nonce == nullptr || find_error(payloads) != nullptr) {
+    handle_error(engine, turn, sa, find_error(payloads));
+    return;
+  }
+  sa.temporary_failures = 0;
+  if (!sa.dh) {
+    reauthenticate(engine, turn, sa);
+    return;
+  }
+  const auto choice =
+      check_ike_answer(offer_ike(sa.peer->proposals, ike_spi_octets(pending.new_ike_spi)), *answer);
+  if (!choice || choice->peer_spi.size() != 8 || read_ike_spi(choice->peer_spi) == 0 ||
+      choice->suite.group != sa.dh->group() || ke->group != static_cast<std::uint16_t>(sa.dh->group())) {
+    reauthenticate(engine, turn, sa);
+    return;
+  }
+  const auto shared = sa.dh->derive(ke->data);
+  if (!shared) {
+    reauthenticate(engine, turn, sa);
+    return;
+  }
+  IkeSaState state = successor_state(engine, turn, sa, choice->suite, pending.new_ike_spi,
+                                     read_ike_spi(choice->peer_spi), true);
+  state.keys = derive_rekeyed_ike_keys(choice->suite, sa.state.suite.prf, sa.state.keys.sk_d, *shared,
+                                       {pending.nonce, nonce->data}, state.spi_i, state.spi_r);
+  LiveSa& ours = engine.add_sa(turn, std::move(state), *sa.peer);
+  turn.change(sa.state.local_spi());
+  turn.change_before(ours.state.local_spi(), sa.state.local_spi());
+  finish(engine, turn, sa, ours, std::min(pending.nonce, nonce->data));
+}
+
+}  // namespace tandem::ike::exchange

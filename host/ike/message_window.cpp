@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+// The responses that we keep for repeated requests. RFC 7296 2.1, 2.3.
+#include "host/ike/message_window.hpp"
+
+#include "host/crypto/hash.hpp"
+
+namespace tandem::ike {
+
+RequestHash request_hash(ByteView request) { return crypto::sha256(request); }
+
+const StoredResponse* find_stored(const IkeSaState& state, std::uint32_t message_id, const RequestHash& hash) {
+  for (const StoredResponse& stored : state.responses) {
+    if (stored.message_id == message_id && stored.request_hash == hash) return &stored;
+  }
+  return nullptr;
+}
+
+void store_response(IkeSaState& state, const RequestHash& hash, Bytes response) {
+  // Entries with ID 0 stay: one of them may be the answer to a sync. An ordinary one there does no harm, since it is
+  // sent again only for the same octets.
+  if (state.next_recv_id == 0) state.responses.clear();
+  std::erase_if(state.responses, [](const StoredResponse& stored) { return stored.message_id != 0; });
+  state.responses.push_back({state.next_recv_id, hash, std::move(response)});
+  ++state.next_recv_id;
+}
+
+void store_sync_response(IkeSaState& state, const RequestHash& hash, Bytes response) {
+  state.responses.clear();
+  state.responses.push_back({0, hash, std::move(response)});
+}
+
+std::uint32_t lowest_sync_id(const IkeSaState& state) {
+  // After a sync with M1 nothing but M1 itself has been seen, and M1 became the next expected ID: it does not count as
+  // new again. With ID 1 the entry may be an ordinary first request, where 1 itself is new; a replay of a sync with
+  // M1 = 1 is answered from the store anyway.
+  const bool sync_was_last =
+      state.responses.size() == 1 && state.responses.front().message_id == 0 && state.next_recv_id > 1;
+  return sync_was_last ? state.next_recv_id + 1 : state.next_recv_id;
+}
+
+}  // namespace tandem::ike

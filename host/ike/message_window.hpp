@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+// The responses that we keep for repeated requests. We announce a window of one, so one ordinary response is kept,
+// and beside it the answer to the last message-ID sync (SYNC-021). RFC 7296 2.1, 2.3; IKE-002, IKE-005, STA-016.
+#pragma once
+
+#include "host/ike/state.hpp"
+
+namespace tandem::ike {
+
+using RequestHash = std::array<std::uint8_t, 32>;
+
+// SHA-256 of a request from the IKE header on.
+RequestHash request_hash(ByteView request);
+
+// The response to exactly this request, or null.
+const StoredResponse* find_stored(const IkeSaState& state, std::uint32_t message_id, const RequestHash& hash);
+
+// Keeps the response to request `next_recv_id` and moves on to the next ID.
+void store_response(IkeSaState& state, const RequestHash& hash, Bytes response);
+
+// Keeps the answer to a message-ID sync. All ordinary responses are of requests below the new window: they go.
+void store_sync_response(IkeSaState& state, const RequestHash& hash, Bytes response);
+
+// The highest request ID seen from the peer, earlier syncs included, plus one: M1 of a sync must reach it (SYNC-016).
+std::uint32_t lowest_sync_id(const IkeSaState& state);
+
+}  // namespace tandem::ike

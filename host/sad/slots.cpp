@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "host/sad/slots.hpp"
+
+#include "hw/contract/sa_entry.hpp"
+
+namespace tandem::sad {
+
+Slots::Slots(std::uint32_t slots, std::uint32_t segment, Random& random)
+    : taken_(slots), last_generation_(slots), segment_(segment), random_(random) {}
+
+std::optional<Slot> Slots::allocate() {
+  if (used_ == size()) return std::nullopt;
+  while (taken_[next_]) next_ = (next_ + 1) % size();
+  const std::uint32_t index = next_;
+  next_ = (next_ + 1) % size();
+  // 1..511 steps away from the last generation: never the same, so a late packet of the old SA finds nothing.
+  const auto generation = static_cast<std::uint16_t>((last_generation_[index] + 1 + random_.below(511)) & 0x1ffu);
+  last_generation_[index] = generation;
+  taken_[index] = true;
+  ++used_;
+  std::uint32_t instance = 0;
+  while (instance == 0) instance = static_cast<std::uint32_t>(random_.u64());
+  return Slot{card::make_spi(segment_, generation, index), instance};
+}
+
+bool Slots::take(std::uint32_t spi) {
+  const std::uint32_t index = card::spi_index(spi);
+  if ((spi & card::kSpiTopBit) == 0 || index >= size()) return false;
+  last_generation_[index] = static_cast<std::uint16_t>(card::spi_generation(spi));
+  if (!taken_[index]) ++used_;
+  taken_[index] = true;
+  return true;
+}
+
+void Slots::release(std::uint32_t spi) {
+  const std::uint32_t index = card::spi_index(spi);
+  if (index >= size() || !taken_[index]) return;
+  taken_[index] = false;
+  --used_;
+}
+
+void Slots::clear() {
+  taken_.assign(taken_.size(), false);
+  used_ = 0;
+}
+
+}  // namespace tandem::sad

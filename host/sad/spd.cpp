@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "host/sad/spd.hpp"
+
+#include <algorithm>
+
+#include "host/wire/ip_header.hpp"
+
+namespace tandem::sad {
+namespace {
+
+constexpr std::uint8_t kProtocolTcp = 6;
+constexpr std::uint8_t kProtocolSctp = 132;
+
+bool has_ports(std::uint8_t protocol) {
+  return protocol == kProtocolTcp || protocol == wire::kProtocolUdp || protocol == kProtocolSctp;
+}
+
+card::Address to_card(const IpAddress& address) {
+  card::Address result{};
+  std::copy(address.octets.begin(), address.octets.end(), result.octets);
+  return result;
+}
+
+bool any_matches(const std::vector<wire::TrafficSelector>& selectors, const IpAddress& address, std::uint8_t protocol,
+                 std::uint16_t port) {
+  return std::any_of(selectors.begin(), selectors.end(), [&](const wire::TrafficSelector& selector) {
+    return wire::matches(selector, address, protocol, port);
+  });
+}
+
+std::optional<std::uint32_t> slash24(const wire::TrafficSelector& selector) {
+  if (selector.start.family != Family::kIpv4) return std::nullopt;
+  const std::uint32_t first = selector.start.ipv4_value() >> 8;
+  return first == selector.end.ipv4_value() >> 8 ? std::optional(first) : std::nullopt;
+}
+
+}  // namespace
+
+card::FlowKey PacketKey::flow() const {
+  card::FlowKey key{};
+  key.source = to_card(source);
+  key.target = to_card(target);
+  key.source_port = source_port;
+  key.target_port = target_port;
+  key.protocol = protocol;
+  key.family = source.family == Family::kIpv4 ? card::kFamilyIpv4 : card::kFamilyIpv6;
+  return key;
+}
+
+std::optional<PacketKey> packet_key(ByteView ip_packet) {
+  const auto packet = wire::parse_ipv4(ip_packet);
+  if (!packet) return std::nullopt;
+  PacketKey key;
+  key.source = packet->header.source;
+  key.target = packet->header.target;
+  key.protocol = packet->header.protocol;
+  key.later_fragment = packet->header.fragment_offset != 0;
+  if (key.later_fragment) return key;
+  const ByteView payload = packet->payload;
+  if (has_ports(key.protocol)) {
+    if (payload.size() < 4) return std::nullopt;
+    key.source_port = static_cast<std::uint16_t>(payload[0] << 8 | payload[1]);
+    key.target_port = static_cast<std::uint16_t>(payload[2] << 8 | payload[3]);
+  } else if (key.protocol == wire::kProtocolIcmp) {
+    if (payload.size() < 2) return std::nullopt;
+    key.source_port = static_cast<std::uint16_t>(payload[0] << 8 | payload[1]);
+  }
+  return key;
+}
+
+Spd::Spd(std::vector<SpdRule> rules, std::vector<ProtectRule> protect)
+    : rules_(std::move(rules)), protect_(std::move(protect)) {}
+
+void Spd::index_route(std::uint32_t route, const Route& entry, bool add) {
+  const auto update = [&](std::vector<std::uint32_t>& list) {
+    std::erase(list, route);
+    if (add) list.push_back(route);
+  };
+  for (const auto& selector : entry.remote) {
+    if (const auto block = slash24(selector)) {
+      update(narrow_[*block]);
+      if (narrow_[*block].empty()) narrow_.erase(*block);
+    } else {
+      update(wide_);
+    }
+  }
+}
+
+void Spd::set_route(std::uint32_t route, std::vector<wire::TrafficSelector> local,
+                    std::vector<wire::TrafficSelector> remote) {
+  remove_route(route);
+  const auto& entry = routes_[route] = Route{std::move(local), std::move(remote)};
+  index_route(route, entry, true);
+}
+
+void Spd::remove_route(std::uint32_t route) {
+  const auto found = routes_.find(route);
+  if (found == routes_.end()) return;
+  index_route(route, found->second, false);
+  routes_.erase(found);
+}
+
+void Spd::clear_routes() {
+  routes_.clear();
+  narrow_.clear();
+  wide_.clear();
+}
+
+bool Spd::route_matches(const Route& route, const PacketKey& key) const {
+  return any_matches(route.local, key.source, key.protocol, key.source_port) &&
+         any_matches(route.remote, key.target, key.protocol,
+                     key.protocol == wire::kProtocolIcmp ? key.source_port : key.target_port);
+}
+
+SpdVerdict Spd::outbound(const PacketKey& key) const {
+  for (const SpdRule& rule : rules_) {
+    if (wire::matches(rule.local, key.source, key.protocol, key.source_port) &&
+        wire::matches(rule.remote, key.target, key.protocol, key.target_port)) {
+      return {rule.action, 0, std::nullopt};
+    }
+  }
+  const auto first_match = [&](const std::vector<std::uint32_t>& list) -> std::optional<std::uint32_t> {
+    for (const std::uint32_t route : list) {
+      if (route_matches(routes_.at(route), key)) return route;
+    }
+    return std::nullopt;
+  };
+  std::optional<std::uint32_t> route;
+  if (key.target.family == Family::kIpv4) {
+    const auto found = narrow_.find(key.target.ipv4_value() >> 8);
+    if (found != narrow_.end()) route = first_match(found->second);
+  }
+  if (!route) route = first_match(wide_);
+  if (route) return {card::FlowAction::kProtect, *route, std::nullopt};
+  for (const ProtectRule& rule : protect_) {
+    if (route_matches(Route{rule.local, rule.remote}, key)) return {card::FlowAction::kDiscard, 0, rule.tag};
+  }
+  return {};
+}
+
+SpdVerdict Spd::inbound_clear(const PacketKey& key) const {
+  for (const SpdRule& rule : rules_) {
+    if (wire::matches(rule.local, key.target, key.protocol, key.target_port) &&
+        wire::matches(rule.remote, key.source, key.protocol, key.source_port)) {
+      return {rule.action, 0, std::nullopt};
+    }
+  }
+  return {};
+}
+
+}  // namespace tandem::sad

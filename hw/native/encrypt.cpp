@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: Apache-2.0
+// The encrypt path's loops: SA, sequence, trailer, AES-GCM, outer header, next hop. RFC 4303 3.3.
+#include <cstring>
+
+#include "hw/native/pipeline_impl.hpp"
+#include "hw/stage/deliver.hpp"
+#include "hw/stage/gcm_request.hpp"
+#include "hw/stage/outer_header.hpp"
+#include "hw/stage/sa_lookup.hpp"
+#include "hw/stage/sequence.hpp"
+#include "hw/stage/trailer.hpp"
+
+namespace tandem {
+namespace card {
+namespace {
+
+template <typename T>
+void prefetch_lines(const T* from, std::size_t octets) {
+  const char* line = reinterpret_cast<const char*>(from);
+  for (std::size_t at = 0; at < octets; at += 64) {
+    __builtin_prefetch(line + at);
+  }
+}
+
+}  // namespace
+
+bool Pipeline::Impl::seal_lookup(const Batch& batch, SealWork& work) {
+  OutboundSlot& slot = outbound[work.slot];
+  const std::uint32_t generation = load_acquire(&slot.generation);
+  work.generation = generation;
+  work.policy = &slot.policy[generation & 1u];
+  SaLookupIn in;
+  in.route = work.route;
+  in.instance = work.policy->instance;
+  in.flags = work.policy->flags;
+  in.inner_mtu = work.policy->inner_mtu;
+  in.inner_octets = work.octets;
+  const Outcome outcome = sa_lookup(in);
+  if ((in.flags & kSaValid) == 0 && outbound_keys.holds(work.slot)) {
+    outbound_keys.wipe(work.slot);
+  }
+  if (outcome.fate != Fate::kContinue) {
+    finish(batch, *work.packet, outcome, work.ip, work.octets, work.slot);
+    return false;
+  }
+  return true;
+}
+
+void Pipeline::Impl::seal_events(const Batch& batch, const SealWork& work, std::uint32_t events, std::uint64_t value) {
+  const OutboundState& state = outbound[work.slot].state;
+  for (std::uint32_t kind = 1; events >> kind != 0; ++kind) {
+    if ((events >> kind & 1u) == 0) {
+      continue;
+    }
+    Event event = {};
+    event.kind = kind;
+    event.direction = kDirectionOutbound;
+    event.index = work.slot;
+    event.instance = work.policy->instance;
+    event.when_ns = batch.moment.now_ns;
+    event.value = value;
+    if (kind == static_cast<std::uint32_t>(EventKind::kFirstInEpoch)) {
+      event.value = state.next_sequence - 1;
+    } else if (kind == static_cast<std::uint32_t>(EventKind::kSoftLifetime) ||
+               kind == static_cast<std::uint32_t>(EventKind::kHardLifetime)) {
+      event.value = state.packets;
+    }
+    raise(event);
+  }
+}
+
+// Number, headers and trailer around the packet in place; the job for the engine.
+bool Pipeline::Impl::seal_prepare(const Batch& batch, SealWork& work, GcmJob& job) {
+  OutboundSlot& slot = outbound[work.slot];
+  const OutboundPolicy& policy = *work.policy;
+  const TrailerOut tail = trailer(work.octets);
+  SequenceIn in;
+  in.credit = credit_view(slot.credit, batch.moment);
+  in.moment = batch.moment;
+  in.sequence_max = policy.sequence_max;
+  in.soft_packets = policy.soft_packets;
+  in.hard_packets = policy.hard_packets;
+  in.soft_octets = policy.soft_octets;
+  in.hard_octets = policy.hard_octets;
+  in.sealed_total = memory->registers.sealed_total;
+  in.instance = policy.instance;
+  in.octets = work.octets + tail.count;
+  in.esn = (policy.flags & kSaEsn) != 0;
+  const SequenceOut out = sequence(slot.state, in);
+  if (out.events != 0) {
+    seal_events(batch, work, out.events, out.value);
+  }
+  if (out.outcome.fate != Fate::kContinue) {
+    finish(batch, *work.packet, out.outcome, work.ip, work.octets, work.slot);
+    return false;
+  }
+  store_relaxed(&memory->registers.sealed_total, in.sealed_total + 1);
+
+  const ForwardOut changed = forward(work.ip, work.tos);
+  work.ip[8] = changed.ttl;
+  store_be16(work.ip + 10, changed.checksum);
+  std::uint8_t* end = work.ip + work.octets;
+  copy_octets(end, tail.octets, kTrailerMax);
+
+  OuterHeaderIn header;
+  header.source = policy.outer_source;
+  header.target = policy.outer_target;
+  header.number = out.number;
+  header.iv = out.iv;
+  header.spi = policy.spi;
+  header.cipher_octets = in.octets;
+  header.flags = policy.flags;
+  header.udp_source_port = policy.udp_source_port;
+  header.udp_target_port = policy.udp_target_port;
+  header.identification = static_cast<std::uint16_t>(in.sealed_total);
+  header.ttl = policy.outer_ttl;
+  header.dscp = policy.dscp;
+  header.inner_tos = work.tos;
+  header.inner_dont_fragment = work.dont_fragment;
+  const OuterHeaderOut outer = outer_header(header);
+
+  GcmRequestIn request;
+  copy_octets(request.salt, policy.salt, 4);
+  store_be64(request.iv, out.iv);
+  request.number = out.number;
+  request.spi = policy.spi;
+  request.esn = in.esn;
+  gcm_request(request, job);
+  job.data = work.ip;
+  job.octets = in.octets;
+  job.tag = work.ip + in.octets;
+  work.ip -= outer.count;
+  work.octets = outer.packet_octets;
+  std::memcpy(work.ip, outer.octets, outer.count);
+  return true;
+}
+
+void Pipeline::Impl::seal_finish(const Batch& batch, SealWork& work) {
+  if (add_ethernet(batch, Port::kOuter, work.policy->outer_target, *work.packet, work.ip, work.octets)) {
+    send(*work.packet, Port::kOuter, Counter::kSealed);
+    return;
+  }
+  // The number is used: the packet must reach the peer, so the host sends it once it knows the neighbour.
+  punt_slow(Port::kOuter, PuntReason::kNoNextHop, work.slot, work.ip, work.octets, batch.moment.now_ns, *work.packet);
+}
+
+// seals[0..works) hold what transit() put there.
+void Pipeline::Impl::encrypt(const Batch& batch, std::uint32_t works) {
+  for (std::uint32_t i = 0; i < works; ++i) {
+    seals[i].slot = route_slot(seals[i].route, slots);
+    if (seals[i].slot < slots) {
+      __builtin_prefetch(&outbound[seals[i].slot].generation);
+    }
+  }
+  for (std::uint32_t i = 0; i < works; ++i) {
+    if (seals[i].slot < slots) {
+      const OutboundSlot& slot = outbound[seals[i].slot];
+      const std::uint32_t generation = load_acquire(&slot.generation);
+      prefetch_lines(&slot.policy[generation & 1u], sizeof(OutboundPolicy));
+      prefetch_lines(&slot.credit, sizeof(Credit) + sizeof(OutboundState));
+      outbound_keys.prefetch(seals[i].slot, generation);
+    }
+  }
+  std::uint32_t live = 0;
+  for (std::uint32_t i = 0; i < works; ++i) {
+    SealWork& work = seals[i];
+    if (work.slot >= slots) {
+      finish(batch, *work.packet, card::punt_slow(PuntReason::kNoSa), work.ip, work.octets, 0);
+    } else if (seal_lookup(batch, work) && seal_prepare(batch, work, jobs[live])) {
+      jobs[live].key256 = (work.policy->flags & kSaKey256) != 0;
+      jobs[live].key =
+          outbound_keys.get(work.slot, work.generation, work.policy->instance, work.policy->key, jobs[live].key256);
+      seals[live] = work;
+      ++live;
+    }
+  }
+  engine.seal(jobs, live);
+  for (std::uint32_t i = 0; i < live; ++i) {
+    seal_finish(batch, seals[i]);
+  }
+}
+
+}  // namespace card
+}  // namespace tandem

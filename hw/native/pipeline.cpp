@@ -1,0 +1,307 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "hw/native/pipeline.hpp"
+
+#include <cstring>
+#include <stdexcept>
+
+#include "hw/native/pipeline_impl.hpp"
+#include "hw/stage/gate.hpp"
+#include "hw/stage/parse_ethernet.hpp"
+#include "hw/stage/parse_inner.hpp"
+#include "hw/stage/sa_lookup.hpp"
+#include "hw/stage/speaker.hpp"
+
+#ifndef TANDEM_BUILD_ID
+#define TANDEM_BUILD_ID ""
+#endif
+
+namespace tandem {
+namespace card {
+namespace {
+
+std::uint8_t hex_digit(char digit) {
+  if (digit >= '0' && digit <= '9') {
+    return static_cast<std::uint8_t>(digit - '0');
+  }
+  return digit >= 'a' && digit <= 'f' ? static_cast<std::uint8_t>(digit - 'a' + 10) : std::uint8_t{0};
+}
+
+void fill_build_id(std::uint8_t* out) {
+  const char text[] = TANDEM_BUILD_ID;
+  for (std::size_t i = 0; i < kBuildIdOctets && 2 * i + 1 < sizeof(text) - 1; ++i) {
+    out[i] = static_cast<std::uint8_t>(hex_digit(text[2 * i]) << 4 | hex_digit(text[2 * i + 1]));
+  }
+}
+
+}  // namespace
+
+Pipeline::Impl::Impl(void* block, std::uint32_t slot_count, Crypto crypto, bool simulated)
+    : memory(static_cast<CardMemory*>(block)),
+      outbound(reinterpret_cast<OutboundSlot*>(static_cast<std::uint8_t*>(block) + outbound_offset())),
+      inbound(reinterpret_cast<InboundSlot*>(static_cast<std::uint8_t*>(block) + inbound_offset(slot_count))),
+      slots(slot_count),
+      engine(crypto == Crypto::kHls),
+      outbound_keys(engine, slot_count),
+      inbound_keys(engine, slot_count) {
+  Registers& registers = memory->registers;
+  registers.contract_version = kContractVersion;
+  registers.slots = slots;
+  registers.simulated = simulated ? 1 : 0;
+  fill_build_id(registers.build_id);
+  store_relaxed(&registers.idle, 1u);
+  store_release(&registers.magic, kContractMagic);
+}
+
+// The host waits for "idle" or for the next batch before it reuses a policy copy: so "busy" must be visible
+// before any table is read.
+Batch Pipeline::Impl::begin(Port port, std::uint64_t now_ns, bool injected) {
+  Registers& registers = memory->registers;
+  store_relaxed(&registers.idle, 0u);
+  full_fence();
+  store_relaxed(&registers.now_ns, now_ns);
+  Batch batch;
+  batch.moment.activation = load_acquire(&registers.activation);
+  batch.moment.now_ns = now_ns;
+  batch.moment.grant = load_relaxed(&registers.grant);
+  GateIn in;
+  in.activation = batch.moment.activation;
+  in.lease_deadline_ns = load_acquire(&registers.lease_deadline_ns);
+  in.now_ns = now_ns;
+  batch.gate = gate(in);
+  batch.config = &registers.config[load_acquire(&registers.config_generation) & 1u];
+  batch.port = port;
+  batch.injected = injected;
+  return batch;
+}
+
+void Pipeline::Impl::end() {
+  sweep_keys();
+  Registers& registers = memory->registers;
+  store_release(&registers.batch_count, load_relaxed(&registers.batch_count) + 1);
+  store_release(&registers.idle, 1u);
+}
+
+// One slot a batch: an SA that was taken out and is never asked for again loses its expanded key too.
+void Pipeline::Impl::sweep_keys() {
+  sweep_slot = sweep_slot + 1 < slots ? sweep_slot + 1 : 0;
+  if (outbound_keys.holds(sweep_slot)) {
+    const OutboundSlot& slot = outbound[sweep_slot];
+    if ((slot.policy[load_acquire(&slot.generation) & 1u].flags & kSaValid) == 0) {
+      outbound_keys.wipe(sweep_slot);
+    }
+  }
+  if (inbound_keys.holds(sweep_slot)) {
+    const InboundSlot& slot = inbound[sweep_slot];
+    if ((slot.policy[load_acquire(&slot.generation) & 1u].flags & kSaValid) == 0) {
+      inbound_keys.wipe(sweep_slot);
+    }
+  }
+}
+
+void Pipeline::Impl::count(Counter counter, std::uint64_t packets) {
+  std::uint64_t& word = memory->registers.counters[static_cast<std::uint32_t>(counter)];
+  store_relaxed(&word, load_relaxed(&word) + packets);
+}
+
+void Pipeline::Impl::run(const Batch& batch, Packet* packets, std::uint32_t number) {
+  const PortConfig& port = batch.config->ports[static_cast<std::uint32_t>(batch.port)];
+  std::uint32_t seal_count = 0;
+  std::uint32_t open_count = 0;
+  for (std::uint32_t i = 0; i < number; ++i) {
+    Packet& packet = packets[i];
+    packet.verdict = Verdict::kDrop;
+    packet.out_port = batch.port;
+    EthernetIn frame;
+    std::memcpy(frame.header, packet.data, kEthernetOctets);
+    std::memcpy(frame.mac, port.mac, sizeof(frame.mac));
+    frame.octets = packet.octets;
+    const EthernetOut ethernet = parse_ethernet(frame);
+    std::uint8_t* ip = packet.data + kEthernetOctets;
+    const std::uint32_t octets = packet.octets - kEthernetOctets;
+    if (ethernet.outcome.fate != Fate::kContinue) {
+      finish(batch, packet, ethernet.outcome, packet.data, 0, 0);
+      continue;
+    }
+    if (ethernet.family == kFamilyIpv6) {
+      Window window;
+      load_window(ip, window);
+      Outcome outcome = batch.port == Port::kOuter ? punt_host() : parse_ipv6(window, octets, port);
+      if (outcome.fate == Fate::kPuntSlow && batch.gate.fate != Fate::kContinue) {
+        outcome = batch.gate;
+      }
+      finish(batch, packet, outcome, ip, octets, 0);
+      continue;
+    }
+    if (batch.port == Port::kInner) {
+      transit(batch, packet, ip, octets, seals, seal_count);
+      continue;
+    }
+    OuterIn in;
+    load_window(ip, in.window);
+    in.octets = octets;
+    in.port = &port;
+    const OuterOut outer = parse_outer(in);
+    if (outer.transit) {
+      transit(batch, packet, ip, octets, seals, seal_count);
+    } else if (outer.esp && batch.gate.fate != Fate::kContinue) {
+      finish(batch, packet, batch.gate, ip, octets, 0);
+    } else if (outer.outcome.fate != Fate::kContinue) {
+      finish(batch, packet, outer.outcome, ip, octets, 0);
+    } else {
+      OpenWork& work = opens[open_count++];
+      work.packet = &packet;
+      work.esp = ip + outer.esp_offset;
+      work.octets = outer.esp_octets;
+      work.spi = outer.spi;
+      work.sequence = outer.sequence;
+      work.slot = spi_slot(outer.spi, slots);
+      work.source = outer.source;
+      work.source_port = outer.source_port;
+      work.tos = outer.tos;
+    }
+  }
+  if (seal_count != 0) {
+    encrypt(batch, seal_count);
+  }
+  if (open_count != 0) {
+    decrypt(batch, open_count);
+  }
+}
+
+// A frame of the host's stack: out as it is, unless it speaks for an address that is not ours to use now.
+void Pipeline::Impl::inject_frame(const Batch& batch, Packet& packet, std::uint32_t octets) {
+  packet.octets = octets;
+  if (octets < kEthernetOctets) {
+    finish(batch, packet, drop(Counter::kDropMalformed), packet.data, 0, 0);
+    return;
+  }
+  SpeakerIn in;
+  load_window(packet.data + kEthernetOctets, in.window);
+  in.octets = octets - kEthernetOctets;
+  in.ether_type = load_be16(packet.data + 12);
+  in.port = &batch.config->ports[static_cast<std::uint32_t>(batch.port)];
+  if (batch.gate.fate != Fate::kContinue && speaks_for_virtual(in)) {
+    finish(batch, packet, batch.gate, packet.data, 0, 0);
+    return;
+  }
+  send(packet, batch.port, Counter::kInjected);
+}
+
+void Pipeline::Impl::inject_ip(const Batch& batch, const InjectRecord& record, Packet& packet, std::uint32_t octets) {
+  std::uint8_t* ip = packet.data;
+  SpeakerIn in;
+  load_window(ip, in.window);
+  in.octets = octets;
+  in.ether_type = kEtherTypeIpv4;
+  in.port = &batch.config->ports[static_cast<std::uint32_t>(batch.port)];
+  const Ipv4 header = parse_ipv4(in.window, octets);
+  if (!header.good) {
+    finish(batch, packet, drop(Counter::kDropMalformed), ip, 0, 0);
+    return;
+  }
+  if (batch.gate.fate != Fate::kContinue && speaks_for_virtual(in)) {
+    finish(batch, packet, batch.gate, ip, 0, 0);
+    return;
+  }
+  Address hop;
+  std::uint32_t given = 0;
+  for (std::uint32_t i = 0; i < 16; ++i) {
+    hop.octets[i] = record.next_hop[i];
+    given |= hop.octets[i];
+  }
+  if (given == 0) {
+    hop = header.target;
+  }
+  if (!add_ethernet(batch, batch.port, hop, packet, ip, header.total_octets)) {
+    punt_slow(batch.port, PuntReason::kNoNextHop, 0, ip, header.total_octets, batch.moment.now_ns, packet);
+    return;
+  }
+  send(packet, batch.port, Counter::kInjected);
+}
+
+// False: the record held nothing that fits a packet (counted).
+bool Pipeline::Impl::inject_one(Batch& batch, const InjectRecord& record, Packet& packet) {
+  const std::uint32_t octets = load_relaxed(&record.octets);
+  const std::uint32_t port = load_relaxed(&record.port);
+  const InjectKind kind = static_cast<InjectKind>(load_relaxed(&record.kind));
+  packet.octets = 0;
+  packet.verdict = Verdict::kDrop;
+  const bool known = kind >= InjectKind::kFrame && kind <= InjectKind::kOpen;
+  if (port >= kPorts || !known || octets > kFrameMax) {
+    count(octets > kFrameMax ? Counter::kDropTooBig : Counter::kDropMalformed, 1);
+    return false;
+  }
+  std::memcpy(packet.data, record.packet, octets);
+  batch.port = static_cast<Port>(port);
+  if (kind == InjectKind::kFrame) {
+    inject_frame(batch, packet, octets);
+  } else if (kind == InjectKind::kIpPacket) {
+    inject_ip(batch, record, packet, octets);
+  } else {
+    // Goes through its path as if a neighbour had sent it to us.
+    batch.port = kind == InjectKind::kSeal ? Port::kInner : Port::kOuter;
+    packet.data -= kEthernetOctets;
+    packet.octets = octets + kEthernetOctets;
+    std::memcpy(packet.data, batch.config->ports[static_cast<std::uint32_t>(batch.port)].mac, 6);
+    std::memset(packet.data + 6, 0, 6);
+    const bool ipv6 = octets != 0 && packet.data[kEthernetOctets] >> 4 == 6;
+    store_be16(packet.data + 12, ipv6 ? kEtherTypeIpv6 : kEtherTypeIpv4);
+    run(batch, &packet, 1);
+  }
+  return true;
+}
+
+Pipeline::Pipeline(void* memory, std::uint32_t slots, Crypto crypto, bool simulated) : impl_(nullptr) {
+  if (memory == nullptr || reinterpret_cast<std::uintptr_t>(memory) % 64 != 0 || slots == 0 || slots > kSaSlotsMax) {
+    throw std::runtime_error("Pipeline: memory must be 64-octet aligned, slots 1..65536");
+  }
+  impl_ = new Impl(memory, slots, crypto, simulated);
+}
+
+Pipeline::~Pipeline() { delete impl_; }
+
+void Pipeline::process(Port port, Packet* packets, std::uint32_t count, std::uint64_t now_ns) {
+  const Batch batch = impl_->begin(port, now_ns, false);
+  impl_->run(batch, packets, count < kBatchMax ? count : kBatchMax);
+  impl_->end();
+}
+
+std::uint32_t Pipeline::process_injected(Packet* packets, std::uint32_t count, std::uint64_t now_ns) {
+  RingIndex& index = impl_->memory->inject_index;
+  const std::uint64_t consumed = load_relaxed(&index.consumed);
+  const std::uint64_t ready = load_acquire(&index.produced) - consumed;
+  if (ready == 0 || ready > kInjectRingSize) {
+    return 0;
+  }
+  Batch batch = impl_->begin(Port::kInner, now_ns, true);
+  const std::uint32_t room = count < kBatchMax ? count : kBatchMax;
+  std::uint32_t filled = 0;
+  std::uint64_t taken = 0;
+  for (; taken < ready && filled < room; ++taken) {
+    const InjectRecord& record = impl_->memory->injects[(consumed + taken) % kInjectRingSize];
+    if (impl_->inject_one(batch, record, packets[filled])) {
+      ++filled;
+    }
+  }
+  store_release(&index.consumed, consumed + taken);
+  impl_->end();
+  return filled;
+}
+
+bool Pipeline::may_speak(std::uint64_t now_ns) const {
+  const Registers& registers = impl_->memory->registers;
+  GateIn in;
+  in.activation = load_acquire(&registers.activation);
+  in.lease_deadline_ns = load_acquire(&registers.lease_deadline_ns);
+  in.now_ns = now_ns;
+  return gate(in).fate == Fate::kContinue;
+}
+
+void Pipeline::count(Counter counter, std::uint64_t packets) {
+  if (static_cast<std::uint32_t>(counter) < kCounters) {
+    impl_->count(counter, packets);
+  }
+}
+
+}  // namespace card
+}  // namespace tandem

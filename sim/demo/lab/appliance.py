@@ -1,0 +1,245 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The pair of appliances: a tandem-softcard and a tandemd process per member, their keys and configuration files."""
+
+import json
+import os
+import secrets
+import signal
+import subprocess
+import time
+
+from . import topology as net
+from .process import LabError, run, wait_until
+
+HEARTBEAT_MS = 10
+LEASE_MS = 40
+TAKEOVER_MS = 50
+TAP_OUTER = "tdm-out"
+TAP_INNER = "tdm-in"
+PROGRAMS = ("tandemd", "tandemctl", "tandem-softcard")
+
+_CONFIGURATION = """# One member of the pair, written by the lab.
+[member]
+name = "{name}"
+id = {id}
+priority = {priority}
+state_dir = "{folder}/state"
+control_socket = "{folder}/control.sock"
+
+[card]
+driver = "soft"
+socket = "{folder}/card.sock"
+
+[outer]
+tap = "{tap_outer}"
+member_address = "{outer}/24"
+virtual_address = "{virtual_outer}/24"
+
+[inner]
+tap = "{tap_inner}"
+member_address = "{inner}/24"
+virtual_address = "{virtual_inner}/24"
+
+[ha]
+partner_id = {partner_id}
+listen = "{sync}:7001"
+partner = "{partner_sync}:7001"
+heartbeat_local = "{sync}:7002"
+heartbeat_partner = "{partner_sync}:7002"
+heartbeat_ms = {heartbeat}
+lease_ms = {lease}
+takeover_ms = {takeover}
+ca = "{keys}/ca.pem"
+certificate = "{keys}/{name}.pem"
+key = "{keys}/{name}.key"
+partner_name = "{partner_name}"
+{extra}
+[[peer]]
+name = "peer"
+remote_id = "peer.example"
+local_id = "gw.example"
+psk_file = "{keys}/psk"
+address = "%any"
+
+[[peer.child]]
+name = "net"
+local_ts = ["{host_net}"]
+remote_ts = ["{peer_net}"]
+esp = ["aes128gcm16"]
+"""
+
+
+def make_keys(folder):
+    """Makes a CA, a certificate per member for the sync channel and a random PSK; returns the PSK."""
+    def openssl(*words):
+        run(["openssl", *words], cwd=folder)
+    openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "30",
+            "-subj", "/CN=tandem lab CA", "-keyout", "ca.key", "-out", "ca.pem",
+            "-addext", "basicConstraints=critical,CA:TRUE", "-addext", "keyUsage=critical,keyCertSign,cRLSign")
+    for member in ("a", "b"):
+        openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", f"/CN={member}",
+                "-keyout", f"{member}.key", "-out", f"{member}.csr")
+        extensions = os.path.join(folder, f"{member}.ext")
+        with open(extensions, "w", encoding="utf-8") as target:
+            target.write(f"basicConstraints=CA:FALSE\nsubjectAltName=DNS:{member}\n"
+                         "keyUsage=digitalSignature\nextendedKeyUsage=serverAuth,clientAuth\n")
+        openssl("x509", "-req", "-in", f"{member}.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial",
+                "-days", "30", "-extfile", extensions, "-out", f"{member}.pem")
+        os.chmod(os.path.join(folder, f"{member}.key"), 0o600)
+    psk = secrets.token_hex(24)
+    path = os.path.join(folder, "psk")
+    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="ascii") as target:
+        target.write(psk)
+    return psk
+
+
+class Member:
+    """One appliance: its card and its daemon."""
+
+    def __init__(self, topology, binaries, name, keys, crypto="native", extra_ha="", slots=None):
+        self.name = name
+        self._topology = topology
+        self._binaries = binaries
+        self._crypto = crypto
+        self._slots = slots
+        self.folder = os.path.dirname(topology.path(name, "state", "x").rstrip("/"))[:-len("/state")]
+        self.card = None
+        self.daemon = None
+        other = "b" if name == "a" else "a"
+        ids = {"a": 1, "b": 2}
+        self.configuration = os.path.join(self.folder, "tandem.toml")
+        with open(self.configuration, "w", encoding="utf-8") as target:
+            target.write(_CONFIGURATION.format(
+                name=name, id=ids[name], partner_id=ids[other], priority=100 if name == "a" else 50,
+                folder=self.folder, keys=keys, tap_outer=TAP_OUTER, tap_inner=TAP_INNER,
+                outer=net.MEMBER_OUTER[name], inner=net.MEMBER_INNER[name], sync=net.MEMBER_SYNC[name],
+                partner_sync=net.MEMBER_SYNC[other], partner_name=other,
+                virtual_outer=net.VIRTUAL_OUTER, virtual_inner=net.VIRTUAL_INNER,
+                heartbeat=HEARTBEAT_MS, lease=LEASE_MS, takeover=TAKEOVER_MS, host_net=net.HOST_NET,
+                peer_net=net.PEER_NET, extra=extra_ha))
+
+    def start_card(self):
+        words = [os.path.join(self._binaries, "tandem-softcard"), "--socket", f"{self.folder}/card.sock",
+                 "--outer", "outer", "--inner", "inner", "--tap-outer", TAP_OUTER, "--tap-inner", TAP_INNER,
+                 "--crypto", self._crypto]
+        if self._slots:
+            words += ["--slots", str(self._slots)]
+        self.card = self._topology.start(f"card-{self.name}", words, namespace=self.name)
+        self.card.wait_line("ready", 20)
+        for tap in (TAP_OUTER, TAP_INNER):
+            self._topology.run(self.name, ["ethtool", "-K", tap, "tx", "off", "tso", "off", "gso", "off", "gro", "off"],
+                               check=False)
+
+    def start_daemon(self):
+        self.daemon = self._topology.start(
+            f"tandemd-{self.name}", [os.path.join(self._binaries, "tandemd"), "--config", self.configuration],
+            namespace=self.name)
+        self.daemon.wait_line("ready", 20)
+
+    def start(self):
+        """Starts what does not run: the card first, as a card is powered before its host's daemon."""
+        if self.card is None or not self.card.alive():
+            self.start_card()
+        if self.daemon is None or not self.daemon.alive():
+            self.start_daemon()
+
+    def control(self, *words, timeout=3):
+        """Runs `tandemctl WORDS --json` on this member; returns the parsed answer, None when there is none."""
+        argv = [os.path.join(self._binaries, "tandemctl"), "--socket", f"{self.folder}/control.sock", *words, "--json"]
+        try:
+            return json.loads(run(argv, timeout=timeout))
+        except (LabError, ValueError, subprocess.TimeoutExpired):
+            return None
+
+    def command(self, *words, timeout=10):
+        """Runs `tandemctl WORDS` on this member and returns its output; LabError when it fails."""
+        return run([os.path.join(self._binaries, "tandemctl"), "--socket", f"{self.folder}/control.sock", *words],
+                   timeout=timeout)
+
+    def ha(self):
+        """The answer of `tandemctl ha status`, an empty dict when the daemon does not answer."""
+        if self.daemon is None or not self.daemon.alive():
+            return {}
+        return self.control("ha", "status") or {}
+
+    def processes(self):
+        return [process for process in (self.daemon, self.card) if process is not None and process.alive()]
+
+    def kill_daemon(self):
+        """SIGKILL to the daemon only: its card lives on. Returns the moment on the monotonic clock in ns."""
+        moment = time.monotonic_ns()
+        self.daemon.deliver(signal.SIGKILL)
+        self.daemon.wait(5)
+        return moment
+
+    def kill_machine(self):
+        """The whole appliance at once, without a goodbye: both processes are frozen in one moment, the cables pulled
+        (so that no kernel closes a connection on their behalf), then both are killed. Returns the moment in ns."""
+        moment = time.monotonic_ns()
+        for process in self.processes():
+            process.deliver(signal.SIGSTOP)
+        self._topology.unplug(self.name)
+        for process in self.processes():
+            process.kill()
+        return moment
+
+
+class Pair:
+    """Appliances a and b."""
+
+    def __init__(self, topology, binaries, crypto="native", extra_ha="", slots=None):
+        self._topology = topology
+        keys = os.path.dirname(topology.path("keys", "x"))
+        self.psk = make_keys(keys)
+        self.members = {name: Member(topology, binaries, name, keys, crypto, extra_ha, slots) for name in ("a", "b")}
+
+    def check_binaries(self):
+        """LabError that names the programs that are not built."""
+        member = self.members["a"]
+        missing = [name for name in PROGRAMS if not os.access(os.path.join(member._binaries, name), os.X_OK)]
+        if missing:
+            raise LabError(f"not built in {member._binaries}: {' '.join(missing)}")
+
+    def start(self, timeout=20):
+        """Starts both and waits for an active a with a standby b in sync."""
+        self.check_binaries()
+        self.members["a"].start()
+        self.members["b"].start()
+        self.wait_paired(timeout)
+
+    def wait_paired(self, timeout=20):
+        """Waits for one active member whose partner is a standby in sync; returns (active, standby)."""
+        return wait_until(self._paired, timeout, _Roles(self), interval=0.05)
+
+    def _paired(self):
+        views = {name: member.ha() for name, member in self.members.items()}
+        for name, other in (("a", "b"), ("b", "a")):
+            if (views[name].get("role") == "active" and not views[name].get("solo")
+                    and views[other].get("role") == "standby" and views[other].get("in_sync")):
+                return self.members[name], self.members[other]
+        return None
+
+    def wait_active(self, member, timeout=10):
+        """Waits until `member` says that it is the active one; returns its HA status."""
+        def active():
+            view = member.ha()
+            return view if view.get("role") == "active" else None
+        return wait_until(active, timeout, f"{member.name} to become active (log: {member.daemon.log})")
+
+    def rejoin(self, member, timeout=30):
+        """Brings a dead member back (cables, card, daemon) and waits until it is a standby in sync."""
+        self._topology.plug(member.name)
+        member.start()
+        return self.wait_paired(timeout)
+
+
+class _Roles:
+    """Says the members' roles only when the wait has failed."""
+
+    def __init__(self, pair):
+        self._pair = pair
+
+    def __str__(self):
+        views = {name: member.ha() for name, member in self._pair.members.items()}
+        logs = ", ".join(member.daemon.log for member in self._pair.members.values() if member.daemon)
+        return f"one active member and one standby in sync; now {json.dumps(views)[:600]} (logs: {logs})"

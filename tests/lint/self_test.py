@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Plants one fault per rule (and per way to break it) in a small tree and demands that the rule finds it there."""
+
+import os
+import tempfile
+
+import rules
+
+TAG = "// SPDX-License-Identifier: Apache-2.0\n// Purpose in one sentence.\n"
+HASH_TAG = "# SPDX-License-Identifier: Apache-2.0\n"
+CLEAN = {
+    "README.md": "# Tandem\n\nText with a [link](hw/README.md).\n",
+    "hw/README.md": "# hw\n\nText.\n",
+    "driver/README.md": "# driver\n\nText.\n",
+    "host/README.md": "# host\n\nText.\n",
+    "sim/README.md": "# sim\n\nText.\n",
+    "tests/README.md": "# tests\n\nText.\n",
+    "hw/contract/word.hpp": TAG + "#pragma once\n",
+    "hw/stage/step.hpp": TAG + '#pragma once\n#include "hw/contract/word.hpp"\n\nstruct State {\n'
+                               "  State(const State&) = delete;\n};\n",
+    "driver/card.hpp": TAG + '#pragma once\n#include "host/base/time.hpp"\n#include "hw/contract/word.hpp"\n',
+    "host/base/time.hpp": TAG + "#pragma once\n// The word getenv and \"rand()\" in a comment harm nobody.\n",
+    "host/ike/core.hpp": TAG + '#pragma once\n#include "driver/card.hpp"\n#include "host/base/time.hpp"\n',
+    "host/app/main.cpp": TAG + '#include "host/ike/core.hpp"\n',
+    "sim/CMakeLists.txt": HASH_TAG,
+    "sim/tool.py": HASH_TAG + '"""Purpose."""\n',
+    ".clang-format": "BasedOnStyle: Google\nColumnLimit: 120\n",
+}
+_UNFINISHED = "TO" + "DO"
+
+# (rule, path, text): the file to plant; an empty text removes it.
+PLANTED = (
+    ("includes", "hw/stage/bad.hpp", TAG + '#include "host/base/time.hpp"\n'),
+    ("includes", "host/base/bad.hpp", TAG + '#include "host/ike/core.hpp"\n'),
+    ("includes", "driver/bad.cpp", TAG + '#include "host/ike/core.hpp"\n'),
+    ("includes", "host/ike/bad.cpp", TAG + '#include "core.hpp"\n'),
+    ("includes", "hw/contract/bad.hpp", TAG + '#include "hw/stage/step.hpp"\n'),
+    ("headers", "host/ike/bad.cpp", "// No tag.\n"),
+    ("headers", "host/ike/bad.hpp", TAG.split("\n")[0] + "\n#pragma once\n"),
+    ("headers", "sim/CMakeLists.txt", "add_subdirectory(x)\n"),
+    ("ambient", "host/ike/bad.cpp", TAG + "auto t = std::chrono::steady_clock::now();\n"),
+    ("ambient", "host/ha/bad.cpp", TAG + "int x = rand();\n"),
+    ("ambient", "host/sad/bad.cpp", TAG + "void f() { std::this_thread::sleep_for(d); }\n"),
+    ("ambient", "host/wire/bad.cpp", TAG + 'const char* h = getenv("HOME");\n'),
+    ("ambient", "host/ike/bad2.cpp", TAG + "auto t = time(nullptr);\n"),
+    ("ambient", "driver/bad.cpp", TAG + "std::random_device device;\n"),
+    ("length", "host/ike/bad.cpp", TAG + "// filler\n" * 600),
+    ("top_level", "docs/notes.md", "# Notes\n\nText.\n"),
+    ("top_level", "setup.cfg", "x\n"),
+    ("names", "host/ike/BadName.cpp", TAG),
+    ("whitespace", "host/ike/bad.cpp", TAG + "\tint x;\n"),
+    ("whitespace", "sim/tool.py", HASH_TAG + '"""Purpose."""  \n'),
+    ("readmes", "driver/README.md", ""),
+    ("documents", "hw/README.md", "# hw\n\n## Empty\n\n## Full\n\nText.\n"),
+    ("documents", "hw/README.md", "# hw\n\nText with a [link](gone.md).\n"),
+    ("unfinished", "host/ike/bad.cpp", TAG + f"// {_UNFINISHED}: later\n"),
+    ("unfinished", "hw/README.md", f"# hw\n\n{_UNFINISHED}\n"),
+    ("synthesisable", "hw/leaf/bad.hpp", TAG + "int* p = new int;\n"),
+    ("synthesisable", "hw/stage/bad.hpp", TAG + "struct A { virtual void f(); };\n"),
+    ("synthesisable", "hw/stage/bad2.hpp", TAG + "inline int f(int n) {\n  return n == 0 ? 0 : f(n - 1);\n}\n"),
+    ("synthesisable", "hw/kernel/bad.cpp", TAG + "void f() { throw 1; }\n"),
+    ("synthesisable", "hw/leaf/bad2.hpp", TAG + "std::vector<int> v;\n"),
+    ("scripts", "sim/tool.py", HASH_TAG + "def f(:\n"),
+    ("scripts", "sim/run", "#!/bin/sh\n" + HASH_TAG + "if true\n"),
+    ("formatted", "host/ike/bad.cpp", TAG + "int   x ;\n"),
+)
+
+
+def _make(root, files):
+    for path, text in files.items():
+        if text:
+            os.makedirs(os.path.dirname(os.path.join(root, path)) or root, exist_ok=True)
+            with open(os.path.join(root, path), "w", encoding="utf-8") as target:
+                target.write(text)
+
+
+def run():
+    """Returns the number of examples that were judged rightly and the list of those that were not."""
+    by_name = {rule.__name__: rule for rule in rules.RULES}
+    # A hidden file at the top stands for the formatter's settings; it is a known name.
+    wrong, right = [], 0
+    with tempfile.TemporaryDirectory() as root:
+        _make(root, CLEAN)
+        for name, rule in by_name.items():
+            findings = rules.check(rules.Tree(root), rule)
+            if findings:
+                wrong.append(f"{name} objects to the clean tree: {findings[0]}")
+            else:
+                right += 1
+    for name, path, text in PLANTED:
+        with tempfile.TemporaryDirectory() as root:
+            _make(root, {**CLEAN, path: text})
+            found = [finding for finding in rules.check(rules.Tree(root), by_name[name])
+                     if finding[0].rstrip("/") in (path, path.split("/")[0])]
+            if found:
+                right += 1
+            else:
+                wrong.append(f"{name} misses what is planted in {path}")
+    untested = set(by_name) - {name for name, _, _ in PLANTED}
+    wrong += [f"{name} has no planted example" for name in sorted(untested)]
+    return right, wrong
