@@ -68,7 +68,7 @@ class Worker {
   CardClock clock_;
   FrameBatch batch_;
   std::array<std::array<iovec, card::kBatchMax>, card::kPorts> outgoing_{};
-  bool injects_wait_ = true;
+  bool injects_wait_ = false;
   std::uint64_t events_seen_ = 0;
   std::uint64_t punts_seen_ = 0;
   LogLimit log_error_;

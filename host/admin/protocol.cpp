@@ -28,8 +28,8 @@ Bytes frame(capnp::MallocMessageBuilder& builder) {
 template <typename Schema, typename Value, typename Read>
 std::optional<Value> decode(ByteView message, Read read) {
   if (message.empty() || message.size() % sizeof(capnp::word) != 0) return std::nullopt;
-  const auto words = kj::heapArray<capnp::word>(message.size() / sizeof(capnp::word));
-  std::memcpy(words.begin(), message.data(), message.size());
+  auto words = kj::heapArray<capnp::word>(message.size() / sizeof(capnp::word));
+  std::memcpy(words.asBytes().begin(), message.data(), message.size());
   std::optional<Value> value;
   const auto failed = kj::runCatchingExceptions([&] {
     capnp::ReaderOptions options;

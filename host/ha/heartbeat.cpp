@@ -9,6 +9,9 @@
 //   datagrams of that time may still wait in the socket. So no pause looks like a dead partner.
 // - After a lapse a heartbeat frees the lease only if it echoes one that we sent after the lapse: an older one may
 //   have waited in the socket while the partner took over. Solo, `takeover` awake without a higher active also does.
+// - From kTakeOver on, until the role changes or the eligibility behind it ends, what the active says is no longer
+//   echoed: the main loop decides a little later than the verdict, and an echo in between would renew the lease of an
+//   active that comes back just then.
 // - After kPartnerLost nothing is granted until the main loop has taken in_sync back once: the verdict is on its way
 //   to a decision for solo, which a grant would undermine.
 #include "host/ha/heartbeat.hpp"
@@ -88,7 +91,8 @@ struct Session {
   SecretBytes key;
   std::uint64_t sent = 0;
   std::uint64_t received = 0;
-  TimePoint received_at{};  // when the number `received` came
+  std::uint64_t echo = 0;  // what we echo: `received`, except while we claim
+  TimePoint echo_at{};     // when that number came
   std::array<TimePoint, kSendTimes> send_times{};
 
   // Nothing for numbers that are too old.
@@ -215,6 +219,14 @@ struct HeartbeatCore::Impl {
   bool may_take_over(TimePoint now) const {
     return !is_active() && facts.in_sync && eligible_until && now < *eligible_until;
   }
+  // An active partner that we still hear keeps its SAs.
+  bool eligible(TimePoint now) const {
+    return claiming(now) || (view.role == Role::kStandby && may_take_over(now));
+  }
+  // kTakeOver was raised and may still be acted upon.
+  bool claiming(TimePoint now) const {
+    return raised[static_cast<std::size_t>(Verdict::kTakeOver)] && may_take_over(now);
+  }
 
   void send(TimePoint now, Session& to, bool answer, HeartbeatStep& step) {
     Message message;
@@ -225,9 +237,9 @@ struct HeartbeatCore::Impl {
     message.epoch = facts.epoch;
     message.activation = facts.activation;
     message.number = ++to.sent;
-    message.echo = to.received;
+    message.echo = to.echo;
     to.send_times[message.number % kSendTimes] = now;
-    if (grants() && to.received != 0) granted = std::max(granted.value_or(to.received_at), to.received_at);
+    if (grants() && to.echo != 0) granted = std::max(granted.value_or(to.echo_at), to.echo_at);
     step.datagrams.push_back(seal(to.key, message));
     ++totals.sent;
   }
@@ -242,7 +254,11 @@ struct HeartbeatCore::Impl {
   void accept(TimePoint now, Session& from, const Message& message, HeartbeatStep& step) {
     ++totals.received;
     from.received = message.number;
-    from.received_at = now;
+    const bool claims = claiming(now);
+    if (!claims) {
+      from.echo = message.number;
+      from.echo_at = now;
+    }
     if (&from == session.get()) partner_switched = true;
     const bool partner_active = (message.flags & kFlagActive) != 0;
     const bool partner_in_sync = (message.flags & kFlagInSync) != 0;
@@ -255,11 +271,13 @@ struct HeartbeatCore::Impl {
             now};
     view_member = message.member;
     silence = Duration::zero();
-    for (const Verdict verdict : {Verdict::kTakeOver, Verdict::kActiveLost, Verdict::kPartnerLost}) rearm(verdict);
+    if (!claims) rearm(Verdict::kTakeOver);
+    rearm(Verdict::kActiveLost);
+    rearm(Verdict::kPartnerLost);
 
     if (const std::optional<TimePoint> sent = from.sent_at(message.echo)) {
       echoed = std::max(echoed.value_or(*sent), *sent);
-      if (!is_active() && partner_active && partner_in_sync) {
+      if (!is_active() && !claims && partner_active && partner_in_sync) {
         const TimePoint until = *sent + config.eligible;
         eligible_until = std::max(eligible_until.value_or(until), until);
       }
@@ -368,7 +386,7 @@ HeartbeatStep HeartbeatCore::partner_left(TimePoint now) {
 }
 
 PartnerView HeartbeatCore::partner() const { return impl_->view; }
-bool HeartbeatCore::eligible(TimePoint now) const { return impl_->may_take_over(now); }
+bool HeartbeatCore::eligible(TimePoint now) const { return impl_->eligible(now); }
 HeartbeatCore::Totals HeartbeatCore::totals() const { return impl_->totals; }
 
 }  // namespace tandem::ha

@@ -81,7 +81,7 @@ class HeartbeatCore {
   // key nothing is sent or accepted and the partner counts as never heard. Receiving starts afresh.
   void set_key(TimePoint now, ByteView key);
   HeartbeatStep set_facts(TimePoint now, const HeartbeatFacts& facts);
-  // Call every `interval`, and after every wake-up.
+  // Call every half `interval` (heartbeats leave every `interval`), and after every wake-up.
   HeartbeatStep tick(TimePoint now);
   // Hostile: HMAC-SHA256 over the datagram, number newer than any before (under its key), member not our own.
   HeartbeatStep handle_datagram(TimePoint now, ByteView datagram);
@@ -89,7 +89,9 @@ class HeartbeatCore {
   HeartbeatStep partner_left(TimePoint now);
 
   PartnerView partner() const;
-  // Standby: may we take SAs over at `now`?
+  // Standby: may we take SAs over at `now`? True from kTakeOver on while its ground holds, or while the partner says that
+  // it is no active and our eligibility lasts. To be asked again right before acting on the verdict. From the verdict
+  // until then the active's heartbeats are not echoed, so that it cannot come back in between.
   bool eligible(TimePoint now) const;
   struct Totals {
     std::uint64_t sent = 0, received = 0, rejected = 0, lapses = 0;

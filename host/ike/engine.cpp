@@ -94,13 +94,6 @@ LiveSa* Engine::find_by_peer(std::string_view name) {
   return nullptr;
 }
 
-bool Engine::spi_taken(std::uint64_t spi) {
-  if (spi == 0 || sas.contains(LocalSpi{spi}) || attempts.contains(spi) || half_open.find(spi) != nullptr) return true;
-  return std::any_of(sas.begin(), sas.end(), [spi](const auto& entry) {
-    return entry.second->state.pending && entry.second->state.pending->new_ike_spi == spi;
-  });
-}
-
 std::uint64_t Engine::new_ike_spi() {
   constexpr std::uint64_t kRandomBits = (std::uint64_t{1} << 52) - 1;
   while (true) {
@@ -150,8 +143,12 @@ Datagram make_datagram(const Endpoint& local, const Endpoint& remote, ByteView o
 }  // namespace
 
 void Engine::gate(Turn& turn, const LiveSa& sa, ByteView octets) {
+  gate_to(turn, sa, sa.state.local, sa.state.remote, octets);
+}
+
+void Engine::gate_to(Turn& turn, const LiveSa& sa, const Endpoint& local, const Endpoint& remote, ByteView octets) {
   count(IkeCounter::kSent);
-  turn.step.gated.push_back({sa.state.local_spi(), make_datagram(sa.state.local, sa.state.remote, octets)});
+  turn.step.gated.push_back({sa.state.local_spi(), make_datagram(local, remote, octets)});
 }
 
 void Engine::send_free(Turn& turn, const Endpoint& local, const Endpoint& remote, ByteView octets) {
@@ -196,6 +193,22 @@ bool Engine::wants(const LiveSa& sa, RequestKind kind, std::uint32_t spi_in) con
                      [&](const Intent& intent) { return intent.kind == kind && intent.spi_in == spi_in; });
 }
 
+bool Engine::wants_child(const LiveSa& sa, std::string_view name) const {
+  if (sa.state.pending && sa.state.pending->kind == RequestKind::kCreateChild &&
+      sa.state.pending->child_name == name) {
+    return true;
+  }
+  return std::any_of(sa.intents.begin(), sa.intents.end(), [name](const Intent& intent) {
+    return intent.kind == RequestKind::kCreateChild && intent.child == name;
+  });
+}
+
+bool Engine::startable(const LiveSa& sa, const Intent& intent) {
+  return sa.state.phase == IkePhase::kEstablished || intent.kind == RequestKind::kDeleteIke;
+}
+
+bool Engine::idle(const LiveSa& sa) { return !sa.state.pending && !sa.sync && sa.sync_at == kNever; }
+
 void Engine::schedule_start(const PeerConfig& peer, std::string_view child, TimePoint when) {
   const auto [entry, added] = starts.try_emplace({peer.name, std::string(child)}, when);
   if (!added) entry->second = std::min(entry->second, when);
@@ -222,9 +235,10 @@ TimePoint Engine::due_of(const LiveSa& sa) const {
   TimePoint at = std::min({sa.resend_at, sa.sync_at, sa.close_at});
   for (const auto& [spi, when] : sa.linger) at = std::min(at, when);
   const bool speaks = sa.state.phase == IkePhase::kEstablished;
-  const bool idle = !sa.state.pending && !sa.sync && sa.sync_at == kNever;
-  if (idle) {
-    for (const Intent& intent : sa.intents) at = std::min(at, intent.not_before);
+  if (idle(sa)) {
+    for (const Intent& intent : sa.intents) {
+      if (startable(sa, intent)) at = std::min(at, intent.not_before);
+    }
     if (speaks) at = std::min(at, sa.liveness_at);
   }
   if (!speaks) return at;

@@ -147,7 +147,6 @@ class Engine {
   const PeerConfig* find_peer(std::string_view name) const;
   // The established SA with a peer, or null.
   LiveSa* find_by_peer(std::string_view name);
-  bool spi_taken(std::uint64_t spi);
   // 0100 | member(2) | segment(6) = 0 | random(52): HA-009.
   std::uint64_t new_ike_spi();
   Bytes new_nonce();
@@ -161,11 +160,17 @@ class Engine {
                  const std::vector<wire::Payload>& payloads);
   Result<std::vector<wire::Payload>, OpenError> open_from(const LiveSa& sa, ByteView message) const;
   void gate(Turn& turn, const LiveSa& sa, ByteView octets);
+  void gate_to(Turn& turn, const LiveSa& sa, const Endpoint& local, const Endpoint& remote, ByteView octets);
   void send_free(Turn& turn, const Endpoint& local, const Endpoint& remote, ByteView octets);
 
   // --- intents
   void want(Turn& turn, LiveSa& sa, Intent intent, bool first = false);
   bool wants(const LiveSa& sa, RequestKind kind, std::uint32_t spi_in) const;
+  bool wants_child(const LiveSa& sa, std::string_view name) const;
+  // The SA's phase allows it: an SA that was replaced or is being deleted has only its DELETE left.
+  static bool startable(const LiveSa& sa, const Intent& intent);
+  // The window is free for a request of ours.
+  static bool idle(const LiveSa& sa);
   // A configured child is to be started at `when`, unless it is there by then.
   void schedule_start(const PeerConfig& peer, std::string_view child, TimePoint when);
 

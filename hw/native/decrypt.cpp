@@ -8,6 +8,7 @@
 #include "hw/stage/gcm_request.hpp"
 #include "hw/stage/parse_ethernet.hpp"
 #include "hw/stage/replay.hpp"
+#include "hw/stage/report.hpp"
 #include "hw/stage/sa_lookup.hpp"
 #include "hw/stage/selector_check.hpp"
 #include "hw/stage/trailer.hpp"
@@ -57,14 +58,8 @@ bool Pipeline::Impl::open_lookup(const Batch& batch, OpenWork& work) {
 
 bool Pipeline::Impl::open_check(const Batch& batch, OpenWork& work) {
   InboundSlot& slot = inbound[work.slot];
-  ReplayCheckIn in;
-  in.credit = credit_view(slot.credit, batch.moment);
-  in.moment = batch.moment;
-  in.instance = work.policy->instance;
-  in.sequence = work.sequence;
-  in.window = work.policy->window;
-  in.esn = (work.policy->flags & kSaEsn) != 0;
-  const ReplayCheckOut out = replay_check(slot.state, in);
+  const ReplayCheckOut out =
+      replay_check(slot.state, replay_check_in(*work.policy, slot.credit, batch.moment, work.sequence));
   work.number = out.number;
   if (out.outcome.fate != Fate::kContinue) {
     store_relaxed(&slot.state.replays, slot.state.replays + 1);
@@ -91,52 +86,27 @@ void Pipeline::Impl::open_prepare(const OpenWork& work, GcmJob& job, std::uint8_
 
 void Pipeline::Impl::open_events(const Batch& batch, const OpenWork& work, std::uint32_t events, std::uint64_t value) {
   const InboundState& state = inbound[work.slot].state;
-  for (std::uint32_t kind = 1; events >> kind != 0; ++kind) {
-    if ((events >> kind & 1u) == 0) {
-      continue;
-    }
-    Event event = {};
-    event.kind = kind;
-    event.direction = kDirectionInbound;
-    event.index = work.slot;
-    event.instance = work.policy->instance;
-    event.when_ns = batch.moment.now_ns;
-    event.value = value;
-    if (kind == static_cast<std::uint32_t>(EventKind::kLowBound)) {
-      event.value = state.right_edge;
-    } else if (kind == static_cast<std::uint32_t>(EventKind::kSoftLifetime) ||
-               kind == static_cast<std::uint32_t>(EventKind::kHardLifetime)) {
-      event.value = state.packets;
-    } else if (kind == static_cast<std::uint32_t>(EventKind::kPeerAddressChanged)) {
-      std::memcpy(event.address, work.source.octets, sizeof(event.address));
-      event.port = work.source_port;
-      event.family = kFamilyIpv4;
-    }
-    raise(event);
-  }
+  EventsIn in = {};
+  in.events = events;
+  in.direction = kDirectionInbound;
+  in.slot = work.slot;
+  in.instance = work.policy->instance;
+  in.value = value;
+  in.number = work.number;
+  in.edge = state.right_edge;
+  in.packets = state.packets;
+  in.now_ns = batch.moment.now_ns;
+  in.source = work.source;
+  in.source_port = work.source_port;
+  report_events(*memory, in);
 }
 
 // The window, for an authenticated packet.
 bool Pipeline::Impl::open_update(const Batch& batch, OpenWork& work) {
   InboundSlot& slot = inbound[work.slot];
-  const InboundPolicy& policy = *work.policy;
-  ReplayUpdateIn in;
-  in.credit = credit_view(slot.credit, batch.moment);
-  in.moment = batch.moment;
-  in.number = work.number;
-  in.soft_packets = policy.soft_packets;
-  in.hard_packets = policy.hard_packets;
-  in.soft_octets = policy.soft_octets;
-  in.hard_octets = policy.hard_octets;
-  in.instance = policy.instance;
-  in.octets = plain_octets(work);
-  in.source = work.source;
-  in.known_source = policy.outer_source;
-  in.source_port = work.source_port;
-  in.known_port = policy.udp_source_port;
-  in.window = policy.window;
-  in.flags = policy.flags;
-  const ReplayUpdateOut out = replay_update(slot.state, in);
+  const ReplayUpdateOut out =
+      replay_update(slot.state, replay_update_in(*work.policy, slot.credit, batch.moment, work.number,
+                                                 plain_octets(work), work.source, work.source_port));
   if (out.events != 0) {
     open_events(batch, work, out.events, out.value);
   }
@@ -248,7 +218,9 @@ void Pipeline::Impl::decrypt(const Batch& batch, std::uint32_t works) {
   std::uint32_t live = 0;
   for (std::uint32_t i = 0; i < works; ++i) {
     if (open_lookup(batch, opens[i]) && open_check(batch, opens[i])) {
-      opens[live] = opens[i];
+      if (live != i) {
+        opens[live] = opens[i];
+      }
       open_prepare(opens[live], jobs[live], tags[live]);
       ++live;
     }

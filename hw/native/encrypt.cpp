@@ -6,6 +6,7 @@
 #include "hw/stage/deliver.hpp"
 #include "hw/stage/gcm_request.hpp"
 #include "hw/stage/outer_header.hpp"
+#include "hw/stage/report.hpp"
 #include "hw/stage/sa_lookup.hpp"
 #include "hw/stage/sequence.hpp"
 #include "hw/stage/trailer.hpp"
@@ -48,25 +49,16 @@ bool Pipeline::Impl::seal_lookup(const Batch& batch, SealWork& work) {
 
 void Pipeline::Impl::seal_events(const Batch& batch, const SealWork& work, std::uint32_t events, std::uint64_t value) {
   const OutboundState& state = outbound[work.slot].state;
-  for (std::uint32_t kind = 1; events >> kind != 0; ++kind) {
-    if ((events >> kind & 1u) == 0) {
-      continue;
-    }
-    Event event = {};
-    event.kind = kind;
-    event.direction = kDirectionOutbound;
-    event.index = work.slot;
-    event.instance = work.policy->instance;
-    event.when_ns = batch.moment.now_ns;
-    event.value = value;
-    if (kind == static_cast<std::uint32_t>(EventKind::kFirstInEpoch)) {
-      event.value = state.next_sequence - 1;
-    } else if (kind == static_cast<std::uint32_t>(EventKind::kSoftLifetime) ||
-               kind == static_cast<std::uint32_t>(EventKind::kHardLifetime)) {
-      event.value = state.packets;
-    }
-    raise(event);
-  }
+  EventsIn in = {};
+  in.events = events;
+  in.direction = kDirectionOutbound;
+  in.slot = work.slot;
+  in.instance = work.policy->instance;
+  in.value = value;
+  in.number = state.next_sequence - 1;
+  in.packets = state.packets;
+  in.now_ns = batch.moment.now_ns;
+  report_events(*memory, in);
 }
 
 // Number, headers and trailer around the packet in place; the job for the engine.
@@ -74,18 +66,8 @@ bool Pipeline::Impl::seal_prepare(const Batch& batch, SealWork& work, GcmJob& jo
   OutboundSlot& slot = outbound[work.slot];
   const OutboundPolicy& policy = *work.policy;
   const TrailerOut tail = trailer(work.octets);
-  SequenceIn in;
-  in.credit = credit_view(slot.credit, batch.moment);
-  in.moment = batch.moment;
-  in.sequence_max = policy.sequence_max;
-  in.soft_packets = policy.soft_packets;
-  in.hard_packets = policy.hard_packets;
-  in.soft_octets = policy.soft_octets;
-  in.hard_octets = policy.hard_octets;
-  in.sealed_total = memory->registers.sealed_total;
-  in.instance = policy.instance;
-  in.octets = work.octets + tail.count;
-  in.esn = (policy.flags & kSaEsn) != 0;
+  const SequenceIn in =
+      sequence_in(policy, slot.credit, batch.moment, memory->registers.sealed_total, work.octets + tail.count);
   const SequenceOut out = sequence(slot.state, in);
   if (out.events != 0) {
     seal_events(batch, work, out.events, out.value);
@@ -102,22 +84,8 @@ bool Pipeline::Impl::seal_prepare(const Batch& batch, SealWork& work, GcmJob& jo
   std::uint8_t* end = work.ip + work.octets;
   copy_octets(end, tail.octets, kTrailerMax);
 
-  OuterHeaderIn header;
-  header.source = policy.outer_source;
-  header.target = policy.outer_target;
-  header.number = out.number;
-  header.iv = out.iv;
-  header.spi = policy.spi;
-  header.cipher_octets = in.octets;
-  header.flags = policy.flags;
-  header.udp_source_port = policy.udp_source_port;
-  header.udp_target_port = policy.udp_target_port;
-  header.identification = static_cast<std::uint16_t>(in.sealed_total);
-  header.ttl = policy.outer_ttl;
-  header.dscp = policy.dscp;
-  header.inner_tos = work.tos;
-  header.inner_dont_fragment = work.dont_fragment;
-  const OuterHeaderOut outer = outer_header(header);
+  const OuterHeaderOut outer = outer_header(
+      outer_header_in(policy, {work.tos, work.dont_fragment}, out.number, out.iv, in.octets, in.sealed_total));
 
   GcmRequestIn request;
   copy_octets(request.salt, policy.salt, 4);
@@ -144,7 +112,7 @@ void Pipeline::Impl::seal_finish(const Batch& batch, SealWork& work) {
   punt_slow(Port::kOuter, PuntReason::kNoNextHop, work.slot, work.ip, work.octets, batch.moment.now_ns, *work.packet);
 }
 
-// seals[0..works) hold what transit() put there.
+// seals[0..works) hold what transit() said PROTECT of.
 void Pipeline::Impl::encrypt(const Batch& batch, std::uint32_t works) {
   for (std::uint32_t i = 0; i < works; ++i) {
     seals[i].slot = route_slot(seals[i].route, slots);
@@ -170,7 +138,9 @@ void Pipeline::Impl::encrypt(const Batch& batch, std::uint32_t works) {
       jobs[live].key256 = (work.policy->flags & kSaKey256) != 0;
       jobs[live].key =
           outbound_keys.get(work.slot, work.generation, work.policy->instance, work.policy->key, jobs[live].key256);
-      seals[live] = work;
+      if (live != i) {
+        seals[live] = work;
+      }
       ++live;
     }
   }

@@ -5,9 +5,9 @@
 #include <stdexcept>
 
 #include "hw/native/pipeline_impl.hpp"
+#include "hw/stage/classify.hpp"
 #include "hw/stage/gate.hpp"
-#include "hw/stage/parse_ethernet.hpp"
-#include "hw/stage/parse_inner.hpp"
+#include "hw/stage/report.hpp"
 #include "hw/stage/sa_lookup.hpp"
 #include "hw/stage/speaker.hpp"
 
@@ -71,6 +71,7 @@ Batch Pipeline::Impl::begin(Port port, std::uint64_t now_ns, bool injected) {
   batch.config = &registers.config[load_acquire(&registers.config_generation) & 1u];
   batch.port = port;
   batch.injected = injected;
+  last_hop.found = false;
   return batch;
 }
 
@@ -98,73 +99,71 @@ void Pipeline::Impl::sweep_keys() {
   }
 }
 
-void Pipeline::Impl::count(Counter counter, std::uint64_t packets) {
-  std::uint64_t& word = memory->registers.counters[static_cast<std::uint32_t>(counter)];
-  store_relaxed(&word, load_relaxed(&word) + packets);
+void Pipeline::Impl::count(Counter counter, std::uint64_t packets) { report_count(*memory, counter, packets); }
+
+void Pipeline::Impl::take_transit(const InnerOut& inner, Packet& packet, SealWork& work) {
+  work.packet = &packet;
+  work.ip = packet.data + kEthernetOctets;
+  work.octets = inner.ip.total_octets;
+  work.key = inner.key;
+  work.tos = inner.ip.tos;
+  work.dont_fragment = inner.ip.dont_fragment;
+  work.bucket = flow_bucket(inner.key);
+  __builtin_prefetch(memory->flows + std::size_t{work.bucket} * kFlowWays);
+}
+
+void Pipeline::Impl::take_esp(const OuterOut& outer, Packet& packet, OpenWork& work) {
+  work.packet = &packet;
+  work.esp = packet.data + kEthernetOctets + outer.esp_offset;
+  work.octets = outer.esp_octets;
+  work.spi = outer.spi;
+  work.sequence = outer.sequence;
+  work.slot = spi_slot(outer.spi, slots);
+  work.source = outer.source;
+  work.source_port = outer.source_port;
+  work.tos = outer.tos;
 }
 
 void Pipeline::Impl::run(const Batch& batch, Packet* packets, std::uint32_t number) {
-  const PortConfig& port = batch.config->ports[static_cast<std::uint32_t>(batch.port)];
-  std::uint32_t seal_count = 0;
-  std::uint32_t open_count = 0;
+  ClassifyIn in;
+  ClassifyOut out;
+  in.gate = batch.gate;
+  in.port = &batch.config->ports[static_cast<std::uint32_t>(batch.port)];
+  in.side = batch.port;
+  in.injected = batch.injected;
+  std::memcpy(in.ethernet.mac, in.port->mac, sizeof(in.ethernet.mac));
+  std::uint32_t transits = 0;
+  std::uint32_t esps = 0;
   for (std::uint32_t i = 0; i < number; ++i) {
     Packet& packet = packets[i];
     packet.verdict = Verdict::kDrop;
     packet.out_port = batch.port;
-    EthernetIn frame;
-    std::memcpy(frame.header, packet.data, kEthernetOctets);
-    std::memcpy(frame.mac, port.mac, sizeof(frame.mac));
-    frame.octets = packet.octets;
-    const EthernetOut ethernet = parse_ethernet(frame);
-    std::uint8_t* ip = packet.data + kEthernetOctets;
-    const std::uint32_t octets = packet.octets - kEthernetOctets;
-    if (ethernet.outcome.fate != Fate::kContinue) {
-      finish(batch, packet, ethernet.outcome, packet.data, 0, 0);
-      continue;
-    }
-    if (ethernet.family == kFamilyIpv6) {
-      Window window;
-      load_window(ip, window);
-      Outcome outcome = batch.port == Port::kOuter ? punt_host() : parse_ipv6(window, octets, port);
-      if (outcome.fate == Fate::kPuntSlow && batch.gate.fate != Fate::kContinue) {
-        outcome = batch.gate;
-      }
-      finish(batch, packet, outcome, ip, octets, 0);
-      continue;
-    }
-    if (batch.port == Port::kInner) {
-      transit(batch, packet, ip, octets, seals, seal_count);
-      continue;
-    }
-    OuterIn in;
-    load_window(ip, in.window);
-    in.octets = octets;
-    in.port = &port;
-    const OuterOut outer = parse_outer(in);
-    if (outer.transit) {
-      transit(batch, packet, ip, octets, seals, seal_count);
-    } else if (outer.esp && batch.gate.fate != Fate::kContinue) {
-      finish(batch, packet, batch.gate, ip, octets, 0);
-    } else if (outer.outcome.fate != Fate::kContinue) {
-      finish(batch, packet, outer.outcome, ip, octets, 0);
+    std::memcpy(in.ethernet.header, packet.data, kEthernetOctets);
+    in.ethernet.octets = packet.octets;
+    load_window(packet.data + kEthernetOctets, in.window);
+    classify(in, out);
+    if (out.path == Path::kTransit) {
+      take_transit(out.inner, packet, seals[transits++]);
+    } else if (out.path == Path::kEsp) {
+      take_esp(out.outer, packet, opens[esps++]);
     } else {
-      OpenWork& work = opens[open_count++];
-      work.packet = &packet;
-      work.esp = ip + outer.esp_offset;
-      work.octets = outer.esp_octets;
-      work.spi = outer.spi;
-      work.sequence = outer.sequence;
-      work.slot = spi_slot(outer.spi, slots);
-      work.source = outer.source;
-      work.source_port = outer.source_port;
-      work.tos = outer.tos;
+      finish(batch, packet, out.outcome, packet.data + kEthernetOctets, packet.octets - kEthernetOctets, 0);
     }
   }
-  if (seal_count != 0) {
-    encrypt(batch, seal_count);
+  std::uint32_t protects = 0;
+  for (std::uint32_t i = 0; i < transits; ++i) {
+    if (transit(batch, seals[i])) {
+      if (protects != i) {
+        seals[protects] = seals[i];
+      }
+      ++protects;
+    }
   }
-  if (open_count != 0) {
-    decrypt(batch, open_count);
+  if (protects != 0) {
+    encrypt(batch, protects);
+  }
+  if (esps != 0) {
+    decrypt(batch, esps);
   }
 }
 

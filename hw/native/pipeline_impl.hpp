@@ -9,7 +9,9 @@
 #include "hw/native/key_cache.hpp"
 #include "hw/native/pipeline.hpp"
 #include "hw/stage/credit_view.hpp"
+#include "hw/stage/next_hop.hpp"
 #include "hw/stage/outcome.hpp"
+#include "hw/stage/parse_inner.hpp"
 #include "hw/stage/parse_outer.hpp"
 
 namespace tandem {
@@ -29,6 +31,7 @@ struct SealWork {
   Packet* packet;
   std::uint8_t* ip;  // inner IP header
   std::uint32_t octets;
+  std::uint32_t bucket;  // of the SPD cache
   std::uint32_t slot;
   std::uint32_t generation;  // of the policy read
   std::uint64_t route;
@@ -63,6 +66,8 @@ struct Pipeline::Impl {
   void end();
   void count(Counter counter, std::uint64_t packets);
   void run(const Batch& batch, Packet* packets, std::uint32_t number);
+  void take_transit(const InnerOut& inner, Packet& packet, SealWork& work);
+  void take_esp(const OuterOut& outer, Packet& packet, OpenWork& work);
   bool inject_one(Batch& batch, const InjectRecord& record, Packet& packet);
   void inject_frame(const Batch& batch, Packet& packet, std::uint32_t octets);
   void inject_ip(const Batch& batch, const InjectRecord& record, Packet& packet, std::uint32_t octets);
@@ -76,9 +81,7 @@ struct Pipeline::Impl {
   bool add_ethernet(const Batch& batch, Port port, const Address& hop, Packet& packet, std::uint8_t* ip,
                     std::uint32_t octets);
   void send(Packet& packet, Port port, Counter counter);
-  void raise(const Event& event);
-  void transit(const Batch& batch, Packet& packet, std::uint8_t* ip, std::uint32_t octets, SealWork* protect,
-               std::uint32_t& protects);
+  bool transit(const Batch& batch, SealWork& work);
 
   // encrypt.cpp
   void encrypt(const Batch& batch, std::uint32_t works);
@@ -102,6 +105,9 @@ struct Pipeline::Impl {
   InboundSlot* inbound;
   std::uint32_t slots;
   std::uint32_t sweep_slot = 0;
+  NextHopOut last_hop = {};  // of this batch
+  Address last_address = {};
+  Port last_port = Port::kOuter;
   GcmEngine engine;
   KeyCache outbound_keys;
   KeyCache inbound_keys;

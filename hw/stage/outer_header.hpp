@@ -31,6 +31,32 @@ struct OuterHeaderIn {
   bool inner_dont_fragment;
 };
 
+struct InnerFacts {
+  std::uint8_t tos;
+  bool dont_fragment;
+};
+
+// What a policy says to this stage. `identification`: any number that differs from packet to packet.
+inline OuterHeaderIn outer_header_in(const OutboundPolicy& policy, const InnerFacts& inner, std::uint64_t number,
+                                     std::uint64_t iv, std::uint32_t cipher_octets, std::uint64_t identification) {
+  OuterHeaderIn in;
+  in.source = policy.outer_source;
+  in.target = policy.outer_target;
+  in.number = number;
+  in.iv = iv;
+  in.spi = policy.spi;
+  in.cipher_octets = cipher_octets;
+  in.flags = policy.flags;
+  in.udp_source_port = policy.udp_source_port;
+  in.udp_target_port = policy.udp_target_port;
+  in.identification = static_cast<std::uint16_t>(identification);
+  in.ttl = policy.outer_ttl;
+  in.dscp = policy.dscp;
+  in.inner_tos = inner.tos;
+  in.inner_dont_fragment = inner.dont_fragment;
+  return in;
+}
+
 struct OuterHeaderOut {
   std::uint8_t octets[kOuterHeaderMax];
   std::uint32_t count;

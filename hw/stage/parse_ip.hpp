@@ -103,8 +103,8 @@ inline bool is_local(const PortConfig& port, std::uint8_t family, const Address&
   const std::uint32_t count = port.address_count < kPortAddressesMax ? port.address_count : kPortAddressesMax;
   bool found = false;
 local_addresses:
-  for (std::uint32_t i = 0; i < kPortAddressesMax; ++i) {
-    if (i < count && port.families[i] == family) {
+  for (std::uint32_t i = 0; i < count; ++i) {
+    if (port.families[i] == family) {
       std::uint32_t difference = 0;
       for (std::uint32_t octet = 0; octet < 16; ++octet) {
         difference |= static_cast<std::uint32_t>(port.addresses[i].octets[octet] ^ address.octets[octet]);

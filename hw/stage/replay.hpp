@@ -95,6 +95,18 @@ struct ReplayCheckIn {
   bool esn;
 };
 
+inline ReplayCheckIn replay_check_in(const InboundPolicy& policy, const Credit& credit, const Moment& moment,
+                                     std::uint32_t sequence) {
+  ReplayCheckIn in;
+  in.credit = credit_view(credit, moment);
+  in.moment = moment;
+  in.instance = policy.instance;
+  in.sequence = sequence;
+  in.window = policy.window;
+  in.esn = (policy.flags & kSaEsn) != 0;
+  return in;
+}
+
 struct ReplayCheckOut {
   Outcome outcome;
   std::uint64_t number;
@@ -148,11 +160,10 @@ inline void replay_mark(InboundState& state, std::uint32_t window, std::uint64_t
   if (number > state.right_edge) {
     const std::uint64_t first = state.right_edge / 64;
     const std::uint64_t moved = number / 64 - first;
+    const std::uint64_t cleared = moved < words ? moved : words;  // at most kReplayWords
   clear_words:
-    for (std::uint32_t i = 1; i <= kReplayWords; ++i) {
-      if (i <= moved && i <= words) {
-        state.seen[(first + i) % words] = 0;
-      }
+    for (std::uint64_t i = 1; i <= cleared; ++i) {
+      state.seen[(first + i) % words] = 0;
     }
     state.right_edge = number;
   }
@@ -176,6 +187,29 @@ struct ReplayUpdateIn {
   std::uint16_t window;
   std::uint16_t flags;
 };
+
+// What a policy says to this stage about a packet of `octets` decrypted octets.
+inline ReplayUpdateIn replay_update_in(const InboundPolicy& policy, const Credit& credit, const Moment& moment,
+                                       std::uint64_t number, std::uint32_t octets, const Address& source,
+                                       std::uint16_t source_port) {
+  ReplayUpdateIn in;
+  in.credit = credit_view(credit, moment);
+  in.moment = moment;
+  in.number = number;
+  in.soft_packets = policy.soft_packets;
+  in.hard_packets = policy.hard_packets;
+  in.soft_octets = policy.soft_octets;
+  in.hard_octets = policy.hard_octets;
+  in.instance = policy.instance;
+  in.octets = octets;
+  in.source = source;
+  in.known_source = policy.outer_source;
+  in.source_port = source_port;
+  in.known_port = policy.udp_source_port;
+  in.window = policy.window;
+  in.flags = policy.flags;
+  return in;
+}
 
 struct ReplayUpdateOut {
   Outcome outcome;

@@ -28,6 +28,24 @@ struct SequenceIn {
   bool esn;
 };
 
+// What a policy says to this stage about a packet of `octets` encrypted octets.
+inline SequenceIn sequence_in(const OutboundPolicy& policy, const Credit& credit, const Moment& moment,
+                              std::uint64_t sealed_total, std::uint32_t octets) {
+  SequenceIn in;
+  in.credit = credit_view(credit, moment);
+  in.moment = moment;
+  in.sequence_max = policy.sequence_max;
+  in.soft_packets = policy.soft_packets;
+  in.hard_packets = policy.hard_packets;
+  in.soft_octets = policy.soft_octets;
+  in.hard_octets = policy.hard_octets;
+  in.sealed_total = sealed_total;
+  in.instance = policy.instance;
+  in.octets = octets;
+  in.esn = (policy.flags & kSaEsn) != 0;
+  return in;
+}
+
 struct SequenceOut {
   Outcome outcome;
   std::uint64_t number;

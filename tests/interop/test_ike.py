@@ -86,15 +86,30 @@ def test_delete_by_gateway(context):
         made.wait_agreement(made.active, 10)
 
 
-def test_rekey_by_gateway(context):
-    """the gateway rekeys the CHILD SA on command: strongSwan follows, traffic goes on"""
+def _rekeyed_by_gateway(context, choose):
+    """Orders the gateway to rekey what `choose(sa)` names; returns the peer's SPIs before and after."""
     with setting(context) as made:
         before = made.peer.spis()
-        made.active.command("rekey", "peer")
+        made.active.command("rekey", choose(made.active.control("sa", "list")[0]))
         wait_until(lambda: made.peer.spis() != before, 10, "new SPIs at strongSwan")
         made.peer.wait_quiet()
+        wait_until(lambda: len(_children(made)) == 1, 15, "the old SA to go")
         assert made.pings(5)
         made.wait_agreement(made.active)
+        made.wait_agreement(made.standby)
+        return before, made.peer.spis()
+
+
+def test_rekey_child_by_gateway(context):
+    """the gateway rekeys the CHILD SA on command: strongSwan follows, the IKE SA stays, traffic goes on"""
+    before, after = _rekeyed_by_gateway(context, lambda sa: sa["children"][0]["spi_in"])
+    assert [sa[:2] for sa in after] == [sa[:2] for sa in before] and after != before, (before, after)
+
+
+def test_rekey_ike_by_gateway(context):
+    """the gateway rekeys the IKE SA on command: strongSwan follows, the CHILD SA moves over unchanged"""
+    before, after = _rekeyed_by_gateway(context, lambda sa: sa["peer"])
+    assert len(after) == 1 and after[0][2] == before[0][2] and after[0][:2] != before[0][:2], (before, after)
 
 
 def test_dead_peer_detection(context):

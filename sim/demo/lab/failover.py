@@ -98,6 +98,7 @@ class Experiment:
 
     def _kill(self, kind):
         victim, survivor = self._pair.wait_paired()
+        before = victim.ha()
         moment = victim.kill_daemon() if kind == "daemon" else victim.kill_machine()
         what = "daemon (SIGKILL, its card lives on)" if kind == "daemon" else "whole machine"
         self._say(f"killed {victim.name}'s {what}")
@@ -111,8 +112,8 @@ class Experiment:
         time.sleep(AFTER_KILL_S - REPLAY_DELAY_S)
         self._kills.append({"kind": kind, "member": victim.name, "survivor": survivor.name, "moment_ns": moment,
                             "detection_ms": float(view.get("detection_ms") or TAKEOVER_MS),
-                            "reservation_block": {direction: int((view.get("reservation_block") or {}).get(direction, 0))
-                                                  for direction in DIRECTIONS},
+                            "reservation_block": {way: max(_block(before, way), _block(view, way))
+                                                  for way in DIRECTIONS},
                             "replayed": replayed, "simulated": bool(view.get("simulated", False))})
 
     def _deaths(self):
@@ -188,6 +189,11 @@ class Experiment:
         kill["seq_after"] = jump and jump["after"]
         kill["old_sent_after_new"] = jump and jump["overlap"]
         kill["first_new_packet_ms"] = jump and round((jump["first_new_ns"] - moment) / 1e6, 3)
+
+
+def _block(view, way):
+    """The largest reservation block of a member's SAs, from its HA status."""
+    return int((view.get("reservation_block") or {}).get(way, 0))
 
 
 def claims(result, flows):

@@ -14,6 +14,13 @@ using namespace tandem::driver::test;
 
 namespace {
 
+// Makes a batch long enough for several commits, if they did not wait for it.
+void linger() {
+  for (int i = 0; i < 500; ++i) {
+    std::atomic_signal_fence(std::memory_order_seq_cst);
+  }
+}
+
 // Runs `read` as the card runs a batch, over and over, until destroyed.
 template <typename Read>
 class Reader {
@@ -50,6 +57,7 @@ TEST_CASE("a batch sees the old policy or the new one, never a mix", "[card][N1]
   auto read = [&]() {
     const card::OutboundPolicy& live = slot.policy[load_field(slot.generation) & 1];
     for (int look = 0; look < 3; ++look) {
+      linger();
       card::OutboundPolicy copy;
       std::memcpy(&copy, const_cast<const card::OutboundPolicy*>(&live), sizeof(copy));
       for (const std::uint8_t octet : copy.key) {
@@ -116,6 +124,7 @@ TEST_CASE("a batch finds every flow complete while its bucket is replaced over a
       // Key n goes with routes n and 1000 + n only, and the latter with kBypass.
       const card::FlowKey seen = ways[way].key;
       const std::uint8_t action = ways[way].action;
+      linger();
       const std::uint32_t route = load_field(ways[way].route);
       const bool bypass = action == static_cast<std::uint8_t>(card::FlowAction::kBypass);
       const std::uint32_t number = bypass ? route - 1000 : route;

@@ -73,7 +73,7 @@ TEST_CASE("a packet that is no fragment passes at once, without its link padding
 
 TEST_CASE("an overlap kills the datagram") {
   for (const auto& [offset, octets, more] :
-       {std::tuple{0, 24, true}, std::tuple{8, 8, true}, std::tuple{0, 16, false}, std::tuple{8, 24, false}}) {
+       {std::tuple{0, 24, true}, std::tuple{8, 8, true}, std::tuple{0, 16, true}, std::tuple{8, 24, false}}) {
     Ipv4Reassembler reassembler;
     CHECK_FALSE(reassembler.add(fragment(1, 0, 16, true), kStart));
     CHECK_FALSE(reassembler.add(

@@ -1,0 +1,312 @@
+// SPDX-License-Identifier: Apache-2.0
+// The engine's outside: finds the SA that an input is about and hands it to its exchange. RFC 7296 2.6; IKE-014,
+// NAT-004, NAT-005, NAT-007.
+#include "host/ike/core.hpp"
+
+#include <algorithm>
+
+#include "host/ike/engine.hpp"
+#include "host/ike/exchange/exchange.hpp"
+#include "host/ike/takeover.hpp"
+
+namespace tandem::ike {
+
+struct Core::Impl : Engine {
+  using Engine::Engine;
+  void dispatch(Turn& turn, const Datagram& datagram, ByteView octets);
+  Result<LiveSa*, CommandError> sa_for_command(LocalSpi spi);
+  Result<Step, CommandError> command_on_child(TimePoint now, std::uint32_t spi_in, RequestKind kind);
+};
+
+namespace {
+
+Failure<CommandError> failed(CommandErrc code, std::string text) { return {CommandError{code, std::move(text)}}; }
+
+// The IKE message of a datagram; empty for a NAT keepalive, nothing when it is none.
+std::optional<ByteView> ike_message(const Datagram& datagram) {
+  const ByteView octets = datagram.octets;
+  if (datagram.local.port != kNatPort) return octets;
+  if (octets.size() == 1 && octets.front() == 0xff) return ByteView{};
+  if (octets.size() < wire::kNonEspMarkerOctets) return std::nullopt;
+  const ByteView marker = octets.first(wire::kNonEspMarkerOctets);
+  if (std::any_of(marker.begin(), marker.end(), [](std::uint8_t octet) { return octet != 0; })) return std::nullopt;
+  return octets.subspan(wire::kNonEspMarkerOctets);
+}
+
+}  // namespace
+
+void Core::Impl::dispatch(Turn& turn, const Datagram& datagram, ByteView octets) {
+  const auto header = wire::parse_header(octets);
+  if (!header || header->major_version != 2 || header->length != octets.size() ||
+      header->spi_initiator == wire::IkeSpi::kNone) {
+    count(IkeCounter::kMalformed);
+    return;
+  }
+  const std::uint64_t spi_i = wire::to_u64(header->spi_initiator);
+  const std::uint64_t spi_r = wire::to_u64(header->spi_responder);
+  if (header->exchange == wire::ExchangeType::kIkeSaInit && !header->response) {
+    exchange::handle_init_request(*this, turn, datagram, octets);
+    return;
+  }
+  const std::uint64_t own_spi = header->from_initiator ? spi_r : spi_i;
+  if (LiveSa* sa = find(LocalSpi{own_spi})) {
+    exchange::handle_protected(*this, turn, *sa, *header, datagram, octets);
+    return;
+  }
+  const bool auth = header->exchange == wire::ExchangeType::kIkeAuth && wire::to_u32(header->message_id) == 1;
+  if (header->from_initiator && !header->response) {
+    HalfOpen* half = half_open.find(spi_r);
+    if (half != nullptr && half->spi_i == spi_i && auth) {
+      exchange::handle_auth_request(*this, turn, *half, datagram, octets);
+      return;
+    }
+  }
+  const auto attempt = attempts.find(spi_i);
+  if (!header->from_initiator && header->response && attempt != attempts.end()) {
+    if (header->exchange == wire::ExchangeType::kIkeSaInit) {
+      exchange::handle_init_response(*this, turn, attempt->second, datagram, octets);
+      return;
+    }
+    if (auth && attempt->second.auth_sent && attempt->second.spi_r == spi_r) {
+      exchange::handle_auth_response(*this, turn, attempt->second, datagram, octets);
+      return;
+    }
+  }
+  count(IkeCounter::kUnknownSpi);
+}
+
+Result<LiveSa*, CommandError> Core::Impl::sa_for_command(LocalSpi spi) {
+  if (!active) return failed(CommandErrc::kNotActive, "this member is not active");
+  LiveSa* sa = find(spi);
+  if (sa == nullptr) return failed(CommandErrc::kUnknownSa, "no such IKE SA");
+  if (sa->state.phase != IkePhase::kEstablished) return failed(CommandErrc::kBusy, "the IKE SA is on its way out");
+  return sa;
+}
+
+Result<Step, CommandError> Core::Impl::command_on_child(TimePoint now, std::uint32_t spi_in, RequestKind kind) {
+  if (!active) return failed(CommandErrc::kNotActive, "this member is not active");
+  LiveSa* sa = find_child_owner(spi_in);
+  const ChildSaState* child = sa != nullptr ? find_child(sa->state, spi_in) : nullptr;
+  if (child == nullptr) return failed(CommandErrc::kUnknownChild, "no such CHILD SA");
+  if (child->phase != ChildPhase::kInstalled || sa->state.phase != IkePhase::kEstablished) {
+    return failed(CommandErrc::kBusy, "the CHILD SA is on its way out");
+  }
+  Turn turn(now);
+  if (!wants(*sa, kind, spi_in)) want(turn, *sa, {kind, spi_in, child->name, now, {}, 0});
+  return settle(turn);
+}
+
+Core::Core(Config config, Random& random, ChildSlots& slots, Log& log)
+    : impl_(std::make_unique<Impl>(std::move(config), random, slots, log)) {}
+Core::~Core() = default;
+
+Step Core::handle_datagram(TimePoint now, const Datagram& datagram) {
+  Turn turn(now);
+  if (!impl_->active) return {};
+  const std::optional<ByteView> octets = ike_message(datagram);
+  if (octets && octets->empty()) return {};
+  impl_->count(IkeCounter::kReceived);
+  if (!octets) {
+    impl_->count(IkeCounter::kMalformed);
+    return {};
+  }
+  impl_->dispatch(turn, datagram, *octets);
+  return impl_->settle(turn);
+}
+
+Step Core::handle_timers(TimePoint now) {
+  Turn turn(now);
+  if (!impl_->active) return {};
+  while (!impl_->due.empty() && impl_->due.begin()->first <= now) {
+    const LocalSpi spi = impl_->due.begin()->second;
+    impl_->due.erase(impl_->due.begin());
+    LiveSa* sa = impl_->find(spi);
+    if (sa == nullptr) continue;
+    sa->due = kNever;
+    exchange::run_timers(*impl_, turn, *sa);
+  }
+  exchange::run_attempt_timers(*impl_, turn);
+  exchange::run_starts(*impl_, turn);
+  for (std::size_t expired = impl_->half_open.expire(now); expired > 0; --expired) {
+    impl_->count(IkeCounter::kHalfOpenDropped);
+  }
+  return impl_->settle(turn);
+}
+
+TimePoint Core::next_deadline() const {
+  if (!impl_->active) return kNever;
+  TimePoint at = impl_->half_open.next_deadline();
+  if (!impl_->due.empty()) at = std::min(at, impl_->due.begin()->first);
+  for (const auto& [spi, attempt] : impl_->attempts) at = std::min(at, attempt.resend_at);
+  for (const auto& [names, when] : impl_->starts) at = std::min(at, when);
+  return at;
+}
+
+Step Core::handle_child_traffic(TimePoint now, std::uint32_t spi_in) {
+  Turn turn(now);
+  LiveSa* sa = impl_->active ? impl_->find_child_owner(spi_in) : nullptr;
+  if (sa == nullptr) return {};
+  sa->last_heard = now;
+  const ChildSaState* child = find_child(sa->state, spi_in);
+  if (child != nullptr && child->phase == ChildPhase::kInstalled && !child->carries_outbound) {
+    exchange::give_route_to(*sa, spi_in);
+    turn.change(sa->state.local_spi());
+  }
+  return impl_->settle(turn);
+}
+
+Step Core::handle_peer_moved(TimePoint now, std::uint32_t spi_in, const Endpoint& remote) {
+  Turn turn(now);
+  LiveSa* sa = impl_->active ? impl_->find_child_owner(spi_in) : nullptr;
+  if (sa == nullptr || sa->state.nat_local || sa->state.remote == remote) return {};
+  impl_->log.info(name_of(*sa) + " moved to " + to_string(remote));
+  sa->state.remote = remote;
+  sa->last_heard = now;
+  turn.change(sa->state.local_spi());
+  return impl_->settle(turn);
+}
+
+void Core::note_inbound_traffic(TimePoint now, std::uint32_t spi_in) {
+  if (LiveSa* sa = impl_->find_child_owner(spi_in)) sa->last_heard = now;
+}
+
+Step Core::handle_child_expired(TimePoint now, std::uint32_t spi_in, bool hard) {
+  Turn turn(now);
+  LiveSa* sa = impl_->active ? impl_->find_child_owner(spi_in) : nullptr;
+  ChildSaState* child = sa != nullptr ? find_child(sa->state, spi_in) : nullptr;
+  if (child == nullptr || child->phase == ChildPhase::kDeleting) return {};
+  if (hard) {
+    child->phase = ChildPhase::kDeleting;
+    child->carries_outbound = false;
+    turn.change(sa->state.local_spi());
+    impl_->want(turn, *sa, {RequestKind::kDeleteChild, spi_in, {}, now, {}, 0}, true);
+  } else if (child->phase == ChildPhase::kInstalled && !impl_->wants(*sa, RequestKind::kRekeyChild, spi_in)) {
+    impl_->want(turn, *sa, {RequestKind::kRekeyChild, spi_in, child->name, now, {}, 0});
+  }
+  return impl_->settle(turn);
+}
+
+Result<Step, CommandError> Core::initiate(TimePoint now, std::string_view peer_name, std::string_view child_name) {
+  if (!impl_->active) return failed(CommandErrc::kNotActive, "this member is not active");
+  const PeerConfig* peer = impl_->find_peer(peer_name);
+  if (peer == nullptr) return failed(CommandErrc::kUnknownPeer, "no such peer");
+  const ChildConfig* child = find_child_config(*peer, child_name);
+  if (child == nullptr && (!child_name.empty() || peer->children.empty())) {
+    return failed(CommandErrc::kUnknownChild, "no such child");
+  }
+  if (child == nullptr) child = &peer->children.front();
+  Turn turn(now);
+  if (LiveSa* sa = impl_->find_by_peer(peer_name)) {
+    if (!impl_->wants_child(*sa, child->name)) {
+      impl_->want(turn, *sa, {RequestKind::kCreateChild, 0, child->name, now, {}, 0});
+    }
+    return impl_->settle(turn);
+  }
+  if (!peer->address) return failed(CommandErrc::kNoAddress, "the peer has no address");
+  for (const auto& [spi, attempt] : impl_->attempts) {
+    if (attempt.peer == peer) return failed(CommandErrc::kBusy, "already connecting");
+  }
+  const Endpoint local{impl_->config.local_address, peer->port == kNatPort ? kNatPort : kIkePort};
+  exchange::start_attempt(*impl_, turn, *peer, child->name, local, {*peer->address, peer->port}, std::nullopt);
+  return impl_->settle(turn);
+}
+
+Result<Step, CommandError> Core::rekey_child(TimePoint now, std::uint32_t spi_in) {
+  return impl_->command_on_child(now, spi_in, RequestKind::kRekeyChild);
+}
+
+Result<Step, CommandError> Core::close_child(TimePoint now, std::uint32_t spi_in) {
+  return impl_->command_on_child(now, spi_in, RequestKind::kDeleteChild);
+}
+
+Result<Step, CommandError> Core::rekey_ike(TimePoint now, LocalSpi spi) {
+  auto sa = impl_->sa_for_command(spi);
+  if (!sa) return Failure{sa.error()};
+  Turn turn(now);
+  if (!impl_->wants(**sa, RequestKind::kRekeyIke, 0)) {
+    impl_->want(turn, **sa, {RequestKind::kRekeyIke, 0, {}, now, {}, 0});
+  }
+  return impl_->settle(turn);
+}
+
+Result<Step, CommandError> Core::close_ike(TimePoint now, LocalSpi spi) {
+  auto sa = impl_->sa_for_command(spi);
+  if (!sa) return Failure{sa.error()};
+  Turn turn(now);
+  impl_->want(turn, **sa, {RequestKind::kDeleteIke, 0, {}, now, {}, 0}, true);
+  return impl_->settle(turn);
+}
+
+Step Core::become_active(TimePoint now, const ClusterView& view, bool exact) {
+  Turn turn(now);
+  if (impl_->active) {
+    update_view(view);
+    return {};
+  }
+  take_over(*impl_, turn, view, exact);
+  return impl_->settle(turn);
+}
+
+void Core::update_view(const ClusterView& view) {
+  impl_->view = view;
+  impl_->ivs.set_incarnation(view.incarnation);
+}
+
+void Core::become_standby() {
+  impl_->active = false;
+  impl_->sas.clear();
+  impl_->child_owner.clear();
+  impl_->due.clear();
+  impl_->half_open.clear();
+  impl_->attempts.clear();
+  impl_->starts.clear();
+}
+
+bool Core::active() const { return impl_->active; }
+
+void Core::adopt(TimePoint, IkeSaState state) {
+  // Only the speaker changes states; what it is told about its own would be an echo.
+  if (!impl_->active) adopt_state(*impl_, std::move(state));
+}
+
+void Core::forget(LocalSpi spi) {
+  if (impl_->active) return;
+  const auto found = impl_->sas.find(spi);
+  if (found == impl_->sas.end()) return;
+  found->second->gone = true;
+  impl_->reindex(*found->second);
+  impl_->sas.erase(found);
+}
+
+const IkeSaState* Core::state(LocalSpi spi) const {
+  const LiveSa* sa = impl_->find(spi);
+  return sa != nullptr ? &sa->state : nullptr;
+}
+
+std::vector<LocalSpi> Core::sas() const {
+  std::vector<LocalSpi> spis;
+  for (const auto& [spi, sa] : impl_->sas) spis.push_back(spi);
+  return spis;
+}
+
+std::optional<LocalSpi> Core::owner_of(std::uint32_t spi_in) const {
+  const auto found = impl_->child_owner.find(spi_in);
+  if (found == impl_->child_owner.end()) return std::nullopt;
+  return found->second;
+}
+
+std::uint64_t Core::counter(IkeCounter counter) const { return impl_->counters[static_cast<std::size_t>(counter)]; }
+std::size_t Core::half_open() const { return impl_->half_open.size(); }
+
+std::string_view to_string(IkeCounter counter) {
+  static constexpr std::array<std::string_view, static_cast<std::size_t>(IkeCounter::kCount)> kNames{
+      "received",     "sent",          "retransmits_answered", "retransmits_sent", "malformed",
+      "unknown_spi",  "bad_icv",       "out_of_window",        "unexpected",       "auth_failed",
+      "no_proposal",  "ts_unacceptable", "cookies_sent",       "established",      "rekeyed_ike",
+      "rekeyed_child", "deleted",      "timed_out",            "sync_started",     "sync_done",
+      "sync_ignored", "half_open_dropped"};
+  const auto index = static_cast<std::size_t>(counter);
+  return index < kNames.size() ? kNames[index] : "unknown";
+}
+
+}  // namespace tandem::ike

@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: Apache-2.0
+// One protected message of an established SA: repeated, next in line, a sync, an answer, or nothing of ours; and the
+// start of what we want ourselves when the window is free. RFC 7296 2.1-2.4, 2.21, 2.23; RFC 6311 5, 8;
+// IKE-002..007, IKE-014, NAT-007, SYNC-012, SYNC-023, ERR-002.
+#include <algorithm>
+
+#include "host/ike/exchange/exchange.hpp"
+
+namespace tandem::ike::exchange {
+namespace {
+
+wire::ExchangeType exchange_of(RequestKind kind) {
+  const bool child = kind == RequestKind::kCreateChild || kind == RequestKind::kRekeyChild ||
+                     kind == RequestKind::kRekeyIke;
+  return child ? wire::ExchangeType::kCreateChildSa : wire::ExchangeType::kInformational;
+}
+
+void count_open_error(Engine& engine, const OpenError& error) {
+  engine.count(error.code == OpenErrc::kBadIcv ? IkeCounter::kBadIcv : IkeCounter::kMalformed);
+}
+
+// The peer is where its newest authentic message came from, unless we are behind the NAT (NAT-007).
+void heard(Turn& turn, LiveSa& sa, const Datagram& datagram) {
+  sa.last_heard = turn.now;
+  IkeSaState& state = sa.state;
+  if (state.nat_local || (state.remote == datagram.remote && state.local == datagram.local)) return;
+  state.remote = datagram.remote;
+  state.local = datagram.local;
+  turn.change(state.local_spi());
+}
+
+bool deletes_ike(const Payloads& payloads) {
+  return std::any_of(payloads.begin(), payloads.end(), [](const wire::Payload& payload) {
+    const auto* found = std::get_if<wire::DeletePayload>(&payload);
+    return found != nullptr && found->protocol == wire::ProtocolId::kIke;
+  });
+}
+
+// Authentic, in the window, and not IKEv2: fatal with bad syntax, an ordinary refusal otherwise (ERR-002, WIRE-005).
+void refuse(Engine& engine, Turn& turn, LiveSa& sa, const wire::IkeHeader& header, const RequestHash& hash,
+            const OpenError& error) {
+  if (error.code == OpenErrc::kUnsupportedCritical) {
+    engine.respond(turn, sa, header, hash,
+                   {notify(wire::NotifyType::kUnsupportedCriticalPayload,
+                           Bytes{static_cast<std::uint8_t>(error.payload)})});
+    return;
+  }
+  engine.respond(turn, sa, header, hash, {notify(wire::NotifyType::kInvalidSyntax)});
+  engine.remove_sa(turn, sa, "the peer sent INVALID_SYNTAX");
+}
+
+void handle_request(Engine& engine, Turn& turn, LiveSa& sa, const wire::IkeHeader& header, const Datagram& datagram,
+                    ByteView octets) {
+  IkeSaState& state = sa.state;
+  const std::uint32_t id = wire::to_u32(header.message_id);
+  const RequestHash hash = request_hash(octets);
+  const bool may_be_sync =
+      id == 0 && header.exchange == wire::ExchangeType::kInformational && state.message_id_sync;
+  if (const StoredResponse* stored = find_stored(state, id, hash)) {
+    if (may_be_sync && !sync_rate_allows(sa, turn.now)) return;
+    engine.count(IkeCounter::kRetransmitsAnswered);
+    engine.gate_to(turn, sa, datagram.local, datagram.remote, stored->response);
+    return;
+  }
+  if (id != state.next_recv_id && !may_be_sync) {
+    engine.count(IkeCounter::kOutOfWindow);
+    return;
+  }
+  if (may_be_sync && !sync_rate_allows(sa, turn.now)) {
+    engine.count(IkeCounter::kSyncIgnored);
+    return;
+  }
+  const auto payloads = engine.open_from(sa, octets);
+  if (!payloads && payloads.error().code <= OpenErrc::kBadIcv) {
+    count_open_error(engine, payloads.error());
+    return;
+  }
+  if (may_be_sync && payloads && is_message_id_sync(*payloads)) {
+    handle_sync_request(engine, turn, sa, {header, hash, *payloads});
+    return;
+  }
+  // While our sync runs the window is not known, so nothing new is taken in (SYNC-023, strict).
+  const bool over = state.phase == IkePhase::kDeleting && !state.pending;
+  if (id != state.next_recv_id || sa.sync || sa.sync_at != kNever || over || id >= kMessageIdLimit) {
+    engine.count(IkeCounter::kOutOfWindow);
+    return;
+  }
+  if (header.exchange != wire::ExchangeType::kInformational &&
+      header.exchange != wire::ExchangeType::kCreateChildSa) {
+    engine.count(IkeCounter::kUnexpected);
+    return;
+  }
+  heard(turn, sa, datagram);
+  if (!payloads) {
+    count_open_error(engine, payloads.error());
+    refuse(engine, turn, sa, header, hash, payloads.error());
+    return;
+  }
+  if (sa.predecessor && !deletes_ike(*payloads)) confirm_successor(engine, turn, sa);
+  if (header.exchange == wire::ExchangeType::kCreateChildSa) {
+    handle_create_child_request(engine, turn, sa, {header, hash, *payloads});
+  } else {
+    handle_informational_request(engine, turn, sa, {header, hash, *payloads});
+  }
+}
+
+void handle_answer(Engine& engine, Turn& turn, LiveSa& sa, const PendingRequest& pending, const Payloads& payloads) {
+  switch (pending.kind) {
+    case RequestKind::kCreateChild:
+    case RequestKind::kRekeyChild:
+      handle_create_child_response(engine, turn, sa, pending, payloads);
+      break;
+    case RequestKind::kRekeyIke:
+      handle_rekey_ike_response(engine, turn, sa, pending, payloads);
+      break;
+    default:
+      handle_informational_response(engine, turn, sa, pending, payloads);
+      break;
+  }
+}
+
+void handle_response(Engine& engine, Turn& turn, LiveSa& sa, const wire::IkeHeader& header, const Datagram& datagram,
+                     ByteView octets) {
+  IkeSaState& state = sa.state;
+  const std::uint32_t id = wire::to_u32(header.message_id);
+  const bool sync = sa.sync && id == 0 && header.exchange == wire::ExchangeType::kInformational;
+  const bool expected =
+      state.pending && state.pending->message_id == id && header.exchange == exchange_of(state.pending->kind);
+  if (!sync && !expected) {
+    engine.count(IkeCounter::kUnexpected);
+    return;
+  }
+  const auto payloads = engine.open_from(sa, octets);
+  if (!payloads) {
+    count_open_error(engine, payloads.error());
+    // An authentic answer that cannot be read leaves the two ends with different states.
+    if (payloads.error().code == OpenErrc::kBadSyntax) engine.remove_sa(turn, sa, "unreadable answer");
+    return;
+  }
+  if (sync) {
+    handle_sync_response(engine, turn, sa, *payloads);
+    return;
+  }
+  heard(turn, sa, datagram);
+  if (sa.predecessor) confirm_successor(engine, turn, sa);
+  sa.liveness_forced = false;
+  sa.resend_at = kNever;
+  const PendingRequest pending = std::move(*state.pending);
+  state.pending.reset();
+  turn.change(state.local_spi());
+  if (wire::find_notify(*payloads, wire::NotifyType::kInvalidSyntax) != nullptr) {
+    engine.remove_sa(turn, sa, "INVALID_SYNTAX");
+    return;
+  }
+  handle_answer(engine, turn, sa, pending, *payloads);
+  sa.dh.reset();
+  sa.inherited = false;
+}
+
+}  // namespace
+
+void handle_protected(Engine& engine, Turn& turn, LiveSa& sa, const wire::IkeHeader& header, const Datagram& datagram,
+                      ByteView octets) {
+  if (wire::to_u64(header.spi_initiator) != sa.state.spi_i || wire::to_u64(header.spi_responder) != sa.state.spi_r ||
+      header.from_initiator == sa.state.original_initiator) {
+    engine.count(IkeCounter::kUnknownSpi);
+    return;
+  }
+  if (header.response) {
+    handle_response(engine, turn, sa, header, datagram, octets);
+  } else {
+    handle_request(engine, turn, sa, header, datagram, octets);
+  }
+}
+
+void start_intents(Engine& engine, Turn& turn, LiveSa& sa) {
+  while (!sa.gone && Engine::idle(sa)) {
+    const auto next = std::find_if(sa.intents.begin(), sa.intents.end(), [&](const Intent& intent) {
+      return intent.not_before <= turn.now && Engine::startable(sa, intent);
+    });
+    if (next == sa.intents.end()) return;
+    const Intent intent = std::move(*next);
+    sa.intents.erase(next);
+    switch (intent.kind) {
+      case RequestKind::kCreateChild:
+      case RequestKind::kRekeyChild:
+        start_create_child(engine, turn, sa, intent);
+        break;
+      case RequestKind::kRekeyIke:
+        start_rekey_ike(engine, turn, sa, intent);
+        break;
+      default:
+        start_informational(engine, turn, sa, intent);
+        break;
+    }
+  }
+}
+
+}  // namespace tandem::ike::exchange

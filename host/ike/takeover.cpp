@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: Apache-2.0
+// From replicated states to live SAs: what a member does when it becomes the speaker.
+#include "host/ike/takeover.hpp"
+
+#include <algorithm>
+
+#include "host/ike/exchange/exchange.hpp"
+
+namespace tandem::ike {
+namespace {
+
+constexpr Duration kSyncPace = std::chrono::milliseconds(1);  // SYNC-026: 1000 a second
+
+std::uint64_t activations_seen(const std::array<std::uint64_t, 2>& now, const std::array<std::uint64_t, 2>& born) {
+  std::uint64_t most = 0;
+  for (std::size_t i = 0; i < now.size(); ++i) most = std::max(most, now[i] > born[i] ? now[i] - born[i] : 0);
+  return most;
+}
+
+// The link between an SA and the one a peer's rekey made for it is not replicated; its shape tells.
+void link_successors(Engine& engine) {
+  for (const auto& [spi, old] : engine.sas) {
+    if (old->state.phase != IkePhase::kReplaced || old->state.children.empty()) continue;
+    for (const auto& [other_spi, other] : engine.sas) {
+      const IkeSaState& state = other->state;
+      if (state.phase == IkePhase::kEstablished && state.children.empty() && !other->predecessor &&
+          state.peer_name == old->state.peer_name && state.remote_id == old->state.remote_id &&
+          state.established >= old->state.established) {
+        old->successor = other_spi;
+        other->predecessor = spi;
+      }
+    }
+    if (!old->successor) old->state.phase = IkePhase::kEstablished;
+  }
+}
+
+bool wants_sync(const LiveSa& sa, bool exact) {
+  if (!sa.state.message_id_sync || sa.state.phase != IkePhase::kEstablished || sa.peer->sync == SyncPolicy::kNever) {
+    return false;
+  }
+  // During an IKE rekey the peer may have replaced the SA already, and would not answer (SYNC-029, SYNC-049).
+  if (sa.state.pending && sa.state.pending->kind == RequestKind::kRekeyIke) return false;
+  return sa.peer->sync == SyncPolicy::kAlways || !exact;
+}
+
+// An IKE rekey of ours that was complete: its successor is here, only the old SA's last state did not arrive.
+void finish_own_rekey(Engine& engine, Turn& turn, LiveSa& sa) {
+  if (!sa.state.pending || sa.state.pending->kind != RequestKind::kRekeyIke) return;
+  LiveSa* successor = engine.find(LocalSpi{sa.state.pending->new_ike_spi});
+  if (successor == nullptr) return;
+  sa.state.pending.reset();
+  exchange::inherit_children(engine, turn, *successor, sa);
+  engine.want(turn, sa, {RequestKind::kDeleteIke, 0, {}, turn.now, {}, 0});
+}
+
+void revive_children(Engine& engine, Turn& turn, LiveSa& sa) {
+  const bool deleting = sa.state.pending && sa.state.pending->kind == RequestKind::kDeleteChild;
+  for (const ChildSaState& child : sa.state.children) {
+    if (child.phase == ChildPhase::kReplaced) sa.linger[child.spi_in] = turn.now + kDeleteAwaited;
+    if (child.phase != ChildPhase::kDeleting) continue;
+    if (deleting && sa.state.pending->child_spi_in == child.spi_in) continue;
+    // Whether our DELETE was answered is not recorded: repeating it does no harm (IKE-022).
+    engine.want(turn, sa, {RequestKind::kDeleteChild, child.spi_in, {}, turn.now, {}, 0});
+  }
+}
+
+// `order` spaces the SAs that talk at once.
+void revive(Engine& engine, Turn& turn, LiveSa& sa, bool exact, std::size_t& order) {
+  finish_own_rekey(engine, turn, sa);
+  sa.last_heard = turn.now;
+  sa.inherited = sa.state.pending.has_value();
+  sa.liveness_at = turn.now + engine.jitter(kTakeoverSpread);
+  sa.liveness_forced = true;
+  revive_children(engine, turn, sa);
+  const TimePoint paced = turn.now + kSyncPace * static_cast<std::int64_t>(order);
+  if (wants_sync(sa, exact)) {
+    sa.sync_at = paced;
+    ++order;
+  } else if (sa.state.pending) {
+    sa.resend_at = paced;
+    ++order;
+  }
+  if (sa.state.phase == IkePhase::kDeleting && !sa.state.pending) sa.close_at = turn.now + kResponseKept;
+  if (sa.state.phase == IkePhase::kReplaced && !sa.state.pending) sa.close_at = turn.now + kDeleteAwaited;
+  if (sa.predecessor) sa.liveness_at = turn.now + kSuccessorProbe;
+  for (ChildSaState& child : sa.state.children) {
+    if (child.phase != ChildPhase::kInstalled || child.soft_deadline > turn.now + kTakeoverSpread) continue;
+    if (engine.wants(sa, RequestKind::kRekeyChild, child.spi_in)) continue;
+    engine.want(turn, sa,
+                {RequestKind::kRekeyChild, child.spi_in, child.name, turn.now + engine.jitter(kTakeoverSpread), {}, 0});
+  }
+}
+
+}  // namespace
+
+void adopt_state(Engine& engine, IkeSaState state) {
+  const LocalSpi spi = state.local_spi();
+  for (const ChildSaState& child : state.children) {
+    LiveSa* owner = engine.find_child_owner(child.spi_in);
+    if (owner == nullptr || owner->state.local_spi() == spi) continue;
+    std::erase_if(owner->state.children, [&](const ChildSaState& held) { return held.spi_in == child.spi_in; });
+  }
+  auto& held = engine.sas[spi];
+  if (!held) held = std::make_unique<LiveSa>();
+  held->peer = engine.find_peer(state.peer_name);
+  held->state = std::move(state);
+  engine.reindex(*held);
+}
+
+void check_activations(Engine& engine, Turn& turn) {
+  for (const auto& [spi, sa] : engine.sas) {
+    if (sa->gone) continue;
+    const std::uint64_t seen = activations_seen(engine.view.activations, sa->state.born_activations);
+    if (seen >= kActivationsMax) {
+      // Its IVs could repeat: not one more message under these keys.
+      engine.remove_sa(turn, *sa, "its key has seen too many activations");
+      continue;
+    }
+    if (seen >= kActivationsRekeyAfter && !engine.wants(*sa, RequestKind::kRekeyIke, 0)) {
+      engine.want(turn, *sa, {RequestKind::kRekeyIke, 0, {}, turn.now, {}, 0});
+    }
+    for (const ChildSaState& child : sa->state.children) {
+      if (child.phase != ChildPhase::kInstalled || engine.wants(*sa, RequestKind::kRekeyChild, child.spi_in)) continue;
+      if (activations_seen(engine.view.activations, child.born_activations) < kActivationsRekeyAfter) continue;
+      engine.want(turn, *sa, {RequestKind::kRekeyChild, child.spi_in, child.name, turn.now, {}, 0});
+    }
+  }
+}
+
+void take_over(Engine& engine, Turn& turn, const ClusterView& view, bool exact) {
+  engine.active = true;
+  engine.view = view;
+  engine.ivs.set_incarnation(view.incarnation);
+  engine.taken_over = engine.taken_over || !engine.sas.empty();
+  if (engine.taken_over) engine.taken_over_at = turn.now;
+  check_activations(engine, turn);
+  for (const auto& [spi, sa] : engine.sas) {
+    if (!sa->gone && sa->peer == nullptr) engine.remove_sa(turn, *sa, "its peer is not configured");
+  }
+  link_successors(engine);
+  std::size_t order = 0;
+  for (const auto& [spi, sa] : engine.sas) {
+    if (sa->gone) continue;
+    revive(engine, turn, *sa, exact, order);
+    turn.touch(spi);
+    if (sa->sync_at <= turn.now || sa->resend_at <= turn.now) exchange::run_timers(engine, turn, *sa);
+  }
+  for (const PeerConfig& peer : engine.config.peers) {
+    for (const ChildConfig& child : peer.children) {
+      if (child.start) engine.schedule_start(peer, child.name, turn.now);
+    }
+  }
+  exchange::run_starts(engine, turn);
+}
+
+}  // namespace tandem::ike

@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+// The kernels' tops: each call takes one packet off its input stream and ends it. One 640-bit word per port.
+#pragma once
+
+#include <cstdint>
+
+#include "hw/contract/memory.hpp"
+#include "hw/kernel/stream.hpp"
+
+// Frames of the inner port -> ESP out of the outer port; the host's frames -> `host` (TAP). `memory` and
+// `outbound` are the card's memory as hw/contract lays it out; `now_ns` is the card's clock.
+extern "C" void tandem_encrypt(tandem::card::Stream<tandem::card::Word>& inner,
+                               tandem::card::Stream<tandem::card::Word>& outer,
+                               tandem::card::Stream<tandem::card::Word>& host, tandem::card::CardMemory* memory,
+                               tandem::card::OutboundSlot* outbound, std::uint32_t slots, std::uint64_t now_ns);
+
+// Frames of the outer port -> opened packets out of the inner port; the host's frames -> `host` (TAP of the
+// port that the word's user bits name).
+extern "C" void tandem_decrypt(tandem::card::Stream<tandem::card::Word>& outer,
+                               tandem::card::Stream<tandem::card::Word>& inner,
+                               tandem::card::Stream<tandem::card::Word>& host, tandem::card::CardMemory* memory,
+                               tandem::card::InboundSlot* inbound, std::uint32_t slots, std::uint64_t now_ns);
