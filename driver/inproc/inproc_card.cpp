@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Memory and pipeline of the in-process card.
 #include "driver/inproc/inproc_card.hpp"
 
 #include <sys/mman.h>

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// The attaching side of a soft card: connect, distrust, map. Serves N6 (version before use).
 #include "driver/soft/soft_card.hpp"
 
 #include <fcntl.h>

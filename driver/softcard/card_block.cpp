@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Makes, seals and wipes the memfd behind a soft card. Serves N1 (no key outlives the card).
 #include "driver/softcard/card_block.hpp"
 
 #include <fcntl.h>

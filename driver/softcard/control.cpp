@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Greets one host at a time and notices when it goes.
 #include "driver/softcard/control.hpp"
 
 #include <spdlog/spdlog.h>

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Raw socket and TAP of one port, batch by batch. Serves N7 (the gate before each system call).
 #include "driver/softcard/port_link.hpp"
 
 #include <fcntl.h>

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// The loop of the soft card: poll, receive, process, send. Serves N7.
 #include "driver/softcard/worker.hpp"
 
 #include <poll.h>

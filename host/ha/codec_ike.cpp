@@ -109,6 +109,7 @@ void write_pending(schema::PendingRequest::Builder out, const ike::PendingReques
   out.setRequest(data_of(pending.request));
   out.setChildSpiIn(pending.child_spi_in);
   out.setNewChildSpiIn(pending.new_child_spi_in);
+  out.setNewChildInstance(pending.new_child_instance);
   out.setChildName(pending.child_name);
   out.setNonce(data_of(pending.nonce));
   out.setNewIkeSpi(pending.new_ike_spi);
@@ -122,6 +123,7 @@ ike::PendingRequest read_pending(schema::PendingRequest::Reader in) {
   pending.request = read_bytes(in.getRequest(), kMessageOctetsMax, "pending: request");
   pending.child_spi_in = in.getChildSpiIn();
   pending.new_child_spi_in = in.getNewChildSpiIn();
+  pending.new_child_instance = in.getNewChildInstance();
   pending.child_name = read_text(in.getChildName(), "pending: child name");
   pending.nonce = read_bytes(in.getNonce(), kNonceOctetsMax, "pending: nonce");
   pending.new_ike_spi = in.getNewIkeSpi();

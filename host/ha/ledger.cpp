@@ -33,6 +33,7 @@ struct BlockRange {
 struct Line {
   std::uint64_t limit = 0;
   std::uint64_t block = 0;
+  std::uint64_t floor = 0;   // where the newest epoch we entered begins: nothing below is ours to use
   double rate = 0;           // numbers a second, smoothed
   std::uint64_t needed = 0;  // highest number (exclusive base) that an event asked from; 0: none
   std::uint64_t last_value = 1;  // newest number seen, exclusive
@@ -111,9 +112,11 @@ struct Ledger::Impl {
     credits.out.limit = pair.out.limit;
     credits.out.notify_at = pair.out.notify_at();
     credits.out.epoch = pair.epoch;
+    credits.out.floor = pair.out.floor;
     credits.in.limit = pair.in.limit;
     credits.in.notify_at = pair.in.notify_at();
     credits.in.epoch = pair.epoch;
+    credits.in.floor = pair.in.floor;
     return credits;
   }
 
@@ -285,7 +288,11 @@ std::vector<CreditEntry> Ledger::exact(
   entries.reserve(impl_->pairs.size());
   for (const auto& [spi_in, pair] : impl_->pairs) {
     const std::optional<CountersNow> now = counters(spi_in);
-    if (now) entries.push_back({spi_in, pair.instance, epoch, now->out_next, saturated_add(now->in_edge, 1)});
+    if (!now) continue;
+    // An SA without a packet since we took over has not jumped yet: its counters are those of long ago.
+    const std::uint64_t out = std::max(now->out_next, pair.out.floor);
+    const std::uint64_t in = std::max(saturated_add(now->in_edge, 1), pair.in.floor);
+    entries.push_back({spi_in, pair.instance, epoch, out, in});
   }
   return entries;
 }
@@ -356,6 +363,7 @@ void Ledger::enter_epoch(TimePoint now, std::uint32_t epoch) {
     if (epoch <= pair.epoch) continue;
     for (Line* line : {&pair.out, &pair.in}) {
       const std::uint64_t start = card::credit_start(line->limit, pair.epoch, epoch, impl_->config.grant);
+      line->floor = std::max(line->floor, start);
       // The jump is no traffic.
       line->last_value = start;
       line->last_time = now;

@@ -173,6 +173,7 @@ struct PendingRequest {
   childName @5 :Text;
   nonce @6 :Data;
   newIkeSpi @7 :UInt64;
+  newChildInstance @8 :UInt32;
 }
 
 struct ChildSa {

@@ -4,6 +4,7 @@
 #include "host/ike/core.hpp"
 
 #include <algorithm>
+#include <utility>
 
 #include "host/ike/engine.hpp"
 #include "host/ike/exchange/exchange.hpp"
@@ -117,6 +118,7 @@ Step Core::handle_datagram(TimePoint now, const Datagram& datagram) {
 Step Core::handle_timers(TimePoint now) {
   Turn turn(now);
   if (!impl_->active) return {};
+  if (std::exchange(impl_->view_changed, false)) check_activations(*impl_, turn);
   while (!impl_->due.empty() && impl_->due.begin()->first <= now) {
     const LocalSpi spi = impl_->due.begin()->second;
     impl_->due.erase(impl_->due.begin());
@@ -135,6 +137,7 @@ Step Core::handle_timers(TimePoint now) {
 
 TimePoint Core::next_deadline() const {
   if (!impl_->active) return kNever;
+  if (impl_->view_changed) return TimePoint{};
   TimePoint at = impl_->half_open.next_deadline();
   if (!impl_->due.empty()) at = std::min(at, impl_->due.begin()->first);
   for (const auto& [spi, attempt] : impl_->attempts) at = std::min(at, attempt.resend_at);
@@ -250,10 +253,15 @@ Step Core::become_active(TimePoint now, const ClusterView& view, bool exact) {
 void Core::update_view(const ClusterView& view) {
   impl_->view = view;
   impl_->ivs.set_incarnation(view.incarnation);
+  impl_->view_changed = impl_->active;
 }
 
 void Core::become_standby() {
+  for (const auto& [spi, attempt] : impl_->attempts) {
+    if (attempt.slot) impl_->slots.release(attempt.slot->spi);
+  }
   impl_->active = false;
+  impl_->view_changed = false;
   impl_->sas.clear();
   impl_->child_owner.clear();
   impl_->due.clear();

@@ -30,7 +30,14 @@ Engine::Engine(Config own_config, Random& own_random, ChildSlots& own_slots, Log
       slots(own_slots),
       log(own_log),
       ivs(own_random),
-      cookies(own_random) {}
+      cookies(own_random) {
+  for (PeerConfig& peer : config.peers) {
+    if (peer.proposals.empty()) peer.proposals = default_ike_proposals();
+    for (ChildConfig& child : peer.children) {
+      if (child.proposals.empty()) child.proposals = default_esp_proposals();
+    }
+  }
+}
 
 LiveSa* Engine::find(LocalSpi spi) {
   const auto found = sas.find(spi);
@@ -49,6 +56,7 @@ LiveSa& Engine::add_sa(Turn& turn, IkeSaState state, const PeerConfig& peer) {
   sa->peer = &peer;
   sa->last_heard = turn.now;
   sa->liveness_at = turn.now + peer.liveness_after;
+  if (sa->state.nat_local) sa->keepalive_at = turn.now + kKeepaliveAfter;
   LiveSa& added = *sas.insert_or_assign(spi, std::move(sa)).first->second;
   turn.change(spi);
   return added;
@@ -232,7 +240,7 @@ Duration Engine::resend_after(unsigned sends) {
 }
 
 TimePoint Engine::due_of(const LiveSa& sa) const {
-  TimePoint at = std::min({sa.resend_at, sa.sync_at, sa.close_at});
+  TimePoint at = std::min({sa.resend_at, sa.sync_at, sa.close_at, sa.keepalive_at});
   for (const auto& [spi, when] : sa.linger) at = std::min(at, when);
   const bool speaks = sa.state.phase == IkePhase::kEstablished;
   if (idle(sa)) {

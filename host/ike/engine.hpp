@@ -22,6 +22,7 @@ constexpr Duration kResponseKept = std::chrono::seconds(30);   // after a DELETE
 constexpr Duration kInboundKept = std::chrono::seconds(5);     // after our DELETE of a child was answered (REK-002)
 constexpr Duration kDeleteAwaited = std::chrono::seconds(60);  // then we delete what the peer should have
 constexpr Duration kSuccessorProbe = std::chrono::seconds(10);
+constexpr Duration kKeepaliveAfter = std::chrono::seconds(20);  // NAT-005
 constexpr Duration kTemporaryWait = std::chrono::seconds(10);  // REK-008
 constexpr Duration kFailureWait = std::chrono::seconds(60);
 constexpr unsigned kTemporaryMax = 15;
@@ -65,6 +66,7 @@ struct LiveSa {
 
   // Our request that waits for its answer; its octets are state.pending.
   std::optional<crypto::DhKey> dh;
+  bool lost_rekey = false;  // the peer answered a rekey of the IKE SA whose private value died with a member
   bool inherited = false;  // made by a member that is gone: its private values are unknown (REK-009)
   unsigned sends = 0;
   TimePoint resend_at = kNever;
@@ -86,6 +88,7 @@ struct LiveSa {
   std::optional<LocalSpi> predecessor;  // the other end of `successor`
   std::map<std::uint32_t, TimePoint> linger;  // children that wait for their end
   TimePoint close_at = kNever;
+  TimePoint keepalive_at = kNever;  // when we are behind a NAT
   unsigned temporary_failures = 0;
 
   TimePoint due = kNever;  // as it stands in the engine's index
@@ -191,6 +194,7 @@ class Engine {
   Log& log;
   ClusterView view;
   bool active = false;
+  bool view_changed = false;  // activations are to be checked at the next call of the timers
   bool taken_over = false;  // we hold SAs that another member made (HA-015)
   TimePoint taken_over_at = TimePoint::min();
   IvSource ivs;

@@ -2,6 +2,8 @@
 // The responses that we keep for repeated requests. RFC 7296 2.1, 2.3.
 #include "host/ike/message_window.hpp"
 
+#include <algorithm>
+
 #include "host/crypto/hash.hpp"
 
 namespace tandem::ike {
@@ -27,6 +29,18 @@ void store_response(IkeSaState& state, const RequestHash& hash, Bytes response) 
 void store_sync_response(IkeSaState& state, const RequestHash& hash, Bytes response) {
   state.responses.clear();
   state.responses.push_back({0, hash, std::move(response)});
+}
+
+bool note_window(IkeSaState& state, const std::vector<wire::Payload>& payloads) {
+  constexpr std::uint32_t kWindowMax = 1024;  // more would only widen the jumps of syncs
+  const auto* window = wire::find_notify(payloads, wire::NotifyType::kSetWindowSize);
+  if (window == nullptr || window->data.size() != 4) return false;
+  std::uint32_t size = 0;
+  for (const std::uint8_t octet : window->data) size = size << 8 | octet;
+  size = std::min(size, kWindowMax);
+  if (size <= state.peer_window) return false;
+  state.peer_window = size;
+  return true;
 }
 
 std::uint32_t lowest_sync_id(const IkeSaState& state) {

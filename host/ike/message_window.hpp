@@ -4,6 +4,7 @@
 #pragma once
 
 #include "host/ike/state.hpp"
+#include "host/wire/payload.hpp"
 
 namespace tandem::ike {
 
@@ -20,6 +21,9 @@ void store_response(IkeSaState& state, const RequestHash& hash, Bytes response);
 
 // Keeps the answer to a message-ID sync. All ordinary responses are of requests below the new window: they go.
 void store_sync_response(IkeSaState& state, const RequestHash& hash, Bytes response);
+
+// Takes note of the peer's SET_WINDOW_SIZE; a smaller later value does not shrink it (IKE-005). True when it changed.
+bool note_window(IkeSaState& state, const std::vector<wire::Payload>& payloads);
 
 // The highest request ID seen from the peer, earlier syncs included, plus one: M1 of a sync must reach it (SYNC-016).
 std::uint32_t lowest_sync_id(const IkeSaState& state);

@@ -71,6 +71,7 @@ void revive(Engine& engine, Turn& turn, LiveSa& sa, bool exact, std::size_t& ord
   sa.inherited = sa.state.pending.has_value();
   sa.liveness_at = turn.now + engine.jitter(kTakeoverSpread);
   sa.liveness_forced = true;
+  if (sa.state.nat_local) sa.keepalive_at = turn.now + engine.jitter(kKeepaliveAfter);
   revive_children(engine, turn, sa);
   const TimePoint paced = turn.now + kSyncPace * static_cast<std::int64_t>(order);
   if (wants_sync(sa, exact)) {

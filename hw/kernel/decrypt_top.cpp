@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// The decrypt kernel's top: ports, pragmas, nothing else. RFC 4303 3.4.
 #include "hw/kernel/tops.hpp"
 
 #include "hw/kernel/decrypt.hpp"

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// The encrypt kernel's top: ports, pragmas, nothing else. RFC 4303 3.3.
 #include "hw/kernel/tops.hpp"
 
 #include "hw/kernel/encrypt.hpp"

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the kernel tops need of an HLS tool, for a compiler without one: a word of 640 bits and a queue. Host
-// code only: it may allocate, and a read of an empty stream is a fault of the testbench.
+// What the kernel tops need of an HLS tool, for a compiler without one: a word of 640 bits and a queue. A
+// read of an empty stream, or a write to a full one, is a fault of the testbench and ends the process.
 #pragma once
 
 #include <cstdint>
 #include <cstdlib>
-#include <deque>
 
 #include "hw/contract/stream.hpp"
 
@@ -27,22 +26,29 @@ inline void word_set(Word& word, int low, int bits, std::uint64_t value) {
   part = (part & ~(word_mask(bits) << (low % 64))) | (value & word_mask(bits)) << (low % 64);
 }
 
+constexpr std::uint32_t kStreamDepth = 64;  // words: more than one packet
+
 template <typename T>
 class Stream {
  public:
   T read() {
-    if (items_.empty()) {
+    if (empty()) {
       std::abort();  // on the card this waits for ever
     }
-    const T item = items_.front();
-    items_.pop_front();
-    return item;
+    return items_[taken_++ % kStreamDepth];
   }
-  void write(const T& item) { items_.push_back(item); }
-  bool empty() const { return items_.empty(); }  // for testbenches
+  void write(const T& item) {
+    if (put_ - taken_ == kStreamDepth) {
+      std::abort();
+    }
+    items_[put_++ % kStreamDepth] = item;
+  }
+  bool empty() const { return put_ == taken_; }  // for testbenches
 
  private:
-  std::deque<T> items_;
+  T items_[kStreamDepth];
+  std::uint32_t put_ = 0;
+  std::uint32_t taken_ = 0;
 };
 
 }  // namespace card

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// The AES-GCM engine's native bodies: IPsec-MB with keys prefetched ahead, or the synthesisable C++.
 #include "hw/leaf/gcm_native.hpp"
 
 #include <intel-ipsec-mb.h>

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Expanded keys in private pages, wiped when done.
 #include "hw/native/key_cache.hpp"
 
 #include <sys/mman.h>

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Entry points of the native data path: batches, classification, injected packets. Serves N5, N7.
 #include "hw/native/pipeline.hpp"
 
 #include <cstring>

@@ -47,7 +47,7 @@ inline void classify(const ClassifyIn& in, ClassifyOut& out) {
     return;
   }
   if (in.side == Port::kOuter) {
-    out.outer = parse_outer({in.window, octets, in.port});
+    out.outer = parse_outer({&in.window, octets, in.port});
     if (!out.outer.transit) {
       const bool shut = out.outer.esp && in.gate.fate != Fate::kContinue;
       out.outcome = shut ? in.gate : out.outer.outcome;
@@ -55,7 +55,7 @@ inline void classify(const ClassifyIn& in, ClassifyOut& out) {
       return;
     }
   }
-  out.inner = parse_inner({in.window, octets, in.port, in.injected});
+  out.inner = parse_inner({&in.window, octets, in.port, in.injected});
   const bool shut = out.inner.transit && in.gate.fate != Fate::kContinue;
   out.outcome = shut ? in.gate : out.inner.outcome;
   out.path = out.outcome.fate == Fate::kContinue ? Path::kTransit : Path::kNone;

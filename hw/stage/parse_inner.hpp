@@ -11,7 +11,7 @@ namespace tandem {
 namespace card {
 
 struct InnerIn {
-  Window window;
+  const Window* window;
   std::uint32_t octets;  // from the IP header on
   const PortConfig* port;
   // From the host's slow path, which has done what this stage would punt for: options, later fragments
@@ -28,7 +28,7 @@ struct InnerOut {
 
 inline InnerOut parse_inner(const InnerIn& in) {
   InnerOut out = {};
-  out.ip = parse_ipv4(in.window, in.octets);
+  out.ip = parse_ipv4(*in.window, in.octets);
   if (!out.ip.good) {
     out.outcome = drop(Counter::kDropMalformed);
     return out;
@@ -39,7 +39,7 @@ inline InnerOut parse_inner(const InnerIn& in) {
     return out;
   }
   out.transit = true;
-  const FlowKeyOut flow = flow_key(in.window, out.ip);
+  const FlowKeyOut flow = flow_key(*in.window, out.ip);
   out.key = flow.key;
   if (out.ip.ttl <= 1) {
     out.outcome = in.injected ? drop(Counter::kDropTtl) : punt_slow(PuntReason::kTtl);

@@ -18,7 +18,7 @@ constexpr std::uint32_t kEspIcvOctets = 16;
 constexpr std::uint32_t kEspMinOctets = kEspHeaderOctets + kEspIvOctets + 4 + kEspIcvOctets;
 
 struct OuterIn {
-  Window window;
+  const Window* window;
   std::uint32_t octets;
   const PortConfig* port;
 };
@@ -43,15 +43,15 @@ inline OuterOut outer_esp(const OuterIn& in, OuterOut out) {
     out.outcome = drop(Counter::kDropMalformed);
     return out;
   }
-  out.spi = load_be32(in.window.octets + out.esp_offset);
-  out.sequence = load_be32(in.window.octets + out.esp_offset + 4);
+  out.spi = load_be32(in.window->octets + out.esp_offset);
+  out.sequence = load_be32(in.window->octets + out.esp_offset + 4);
   out.outcome = proceed();
   return out;
 }
 
 inline OuterOut outer_udp(const OuterIn& in, const Ipv4& ip, OuterOut out) {
   const std::uint32_t payload_octets = ip.total_octets - ip.header_octets;
-  const std::uint8_t* udp = in.window.octets + ip.header_octets;
+  const std::uint8_t* udp = in.window->octets + ip.header_octets;
   if (payload_octets < kUdpOctets || load_be16(udp + 4) < kUdpOctets || load_be16(udp + 4) > payload_octets) {
     out.outcome = drop(Counter::kDropMalformed);
     return out;
@@ -79,7 +79,7 @@ inline OuterOut outer_udp(const OuterIn& in, const Ipv4& ip, OuterOut out) {
 
 inline OuterOut parse_outer(const OuterIn& in) {
   OuterOut out = {};
-  const Ipv4 ip = parse_ipv4(in.window, in.octets);
+  const Ipv4 ip = parse_ipv4(*in.window, in.octets);
   if (!ip.good) {
     out.outcome = drop(Counter::kDropMalformed);
     return out;

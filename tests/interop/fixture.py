@@ -80,7 +80,7 @@ def peer_spis(sas):
 
 
 def member_spis(member):
-    """All SPIs in `tandemctl sa list`; None when the daemon does not answer."""
+    """All SPIs of SAs in use in `tandemctl sa list`; None when the daemon does not answer."""
     listed = member.control("sa", "list")
     if listed is None:
         return None
@@ -88,6 +88,9 @@ def member_spis(member):
 
     def walk(value, key=""):
         if isinstance(value, dict):
+            # Kept only to answer the peer's retransmissions: no longer an SA in use.
+            if value.get("phase") == "deleting":
+                return
             for name, inner in value.items():
                 walk(inner, name)
         elif isinstance(value, list):

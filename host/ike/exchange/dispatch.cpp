@@ -96,6 +96,7 @@ void handle_request(Engine& engine, Turn& turn, LiveSa& sa, const wire::IkeHeade
     refuse(engine, turn, sa, header, hash, payloads.error());
     return;
   }
+  note_window(state, *payloads);
   if (sa.predecessor && !deletes_ike(*payloads)) confirm_successor(engine, turn, sa);
   if (header.exchange == wire::ExchangeType::kCreateChildSa) {
     handle_create_child_request(engine, turn, sa, {header, hash, *payloads});

@@ -11,6 +11,8 @@
 namespace tandem::ike::exchange {
 namespace {
 
+constexpr Duration kCrossing = std::chrono::seconds(10);
+
 wire::IkeHeader response_header(const HalfOpen& half) {
   wire::IkeHeader header;
   header.spi_initiator = wire::IkeSpi{half.spi_i};
@@ -83,6 +85,7 @@ IkeSaState make_state(Engine& engine, Turn& turn, HalfOpen& half, const PeerConf
   state.message_id_sync = peer.announce_message_id_sync && has(wire::NotifyType::kIkev2MessageIdSyncSupported);
   state.replay_counter_sync =
       peer.announce_replay_counter_sync && has(wire::NotifyType::kIpsecReplayCounterSyncSupported);
+  note_window(state, payloads);
   state.born_activations = engine.view.activations;
   state.established = turn.now;
   state.rekey_deadline = engine.less_jitter(turn.now, peer.rekey_after);
@@ -146,7 +149,9 @@ void establish(Engine& engine, Turn& turn, HalfOpen& half, const PeerConfig& pee
 void drop_other_sas(Engine& engine, Turn& turn, const LiveSa& keep) {
   for (const auto& [spi, sa] : engine.sas) {
     if (sa.get() == &keep || sa->state.peer_name != keep.state.peer_name) continue;
-    if (sa->state.remote_id == keep.state.remote_id) engine.remove_sa(turn, *sa, "INITIAL_CONTACT");
+    // One that we began a moment ago crossed this one: the peer could not know it when it said so.
+    const bool crossed = sa->state.original_initiator && turn.now < sa->state.established + kCrossing;
+    if (sa->state.remote_id == keep.state.remote_id && !crossed) engine.remove_sa(turn, *sa, "INITIAL_CONTACT");
   }
 }
 

@@ -64,6 +64,7 @@ IkeSaState make_state(Engine& engine, const Turn& turn, Attempt& attempt, const 
   state.message_id_sync = peer.announce_message_id_sync && has(wire::NotifyType::kIkev2MessageIdSyncSupported);
   state.replay_counter_sync =
       peer.announce_replay_counter_sync && has(wire::NotifyType::kIpsecReplayCounterSyncSupported);
+  note_window(state, payloads);
   state.born_activations = engine.view.activations;
   state.established = turn.now;
   state.rekey_deadline = engine.less_jitter(turn.now, peer.rekey_after);

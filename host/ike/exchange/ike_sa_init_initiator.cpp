@@ -117,7 +117,13 @@ void drop_attempt(Engine& engine, Turn& turn, std::uint64_t spi_i, std::string_v
   engine.log.warning("connection to " + attempt.peer->name + " failed: " + std::string(why));
   if (attempt.slot) engine.slots.release(attempt.slot->spi);
   const ChildConfig* child = find_child_config(*attempt.peer, attempt.child);
-  if (child != nullptr && (child->start || attempt.replaces)) {
+  if (LiveSa* old = attempt.replaces ? engine.find(*attempt.replaces) : nullptr) {
+    // The old SA goes on; whether the peer still knows it, its liveness check will tell.
+    old->state.phase = IkePhase::kEstablished;
+    old->liveness_forced = true;
+    old->liveness_at = turn.now;
+    turn.change(*attempt.replaces);
+  } else if (child != nullptr && child->start) {
     engine.schedule_start(*attempt.peer, attempt.child,
                           turn.now + kTemporaryWait + engine.jitter(2 * kTemporaryWait));
   }

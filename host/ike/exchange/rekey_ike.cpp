@@ -76,9 +76,10 @@ void reauthenticate(Engine& engine, Turn& turn, LiveSa& sa) {
     if (held.phase == ChildPhase::kInstalled) child = held.name;
   }
   sa.state.phase = IkePhase::kReplaced;
+  sa.lost_rekey = false;
   turn.change(sa.state.local_spi());
-  Endpoint local = sa.state.local;
-  Endpoint remote = sa.state.remote;
+  const Endpoint local = sa.state.local;
+  const Endpoint remote = sa.state.remote;
   engine.log.info(name_of(sa) + ": keys of its rekey died with a member, authenticating anew");
   start_attempt(engine, turn, *sa.peer, child, local, remote, sa.state.local_spi());
 }
@@ -94,6 +95,10 @@ void handle_error(Engine& engine, Turn& turn, LiveSa& sa, const wire::NotifyPayl
     return;
   }
   if (error != nullptr) engine.log.info(name_of(sa) + ": rekey refused: " + wire::to_string(error->type));
+  if (sa.lost_rekey) {
+    reauthenticate(engine, turn, sa);
+    return;
+  }
   if (error != nullptr && error->type == wire::NotifyType::kInvalidKePayload && error->data.size() == 2 &&
       sa.current.restarts < kRestartsMax) {
     const auto group = crypto::group_from(static_cast<std::uint16_t>(error->data[0] << 8 | error->data[1]));
@@ -264,6 +269,12 @@ void handle_rekey_ike_response(Engine& engine, Turn& turn, LiveSa& sa, const Pen
     return;
   }
   sa.temporary_failures = 0;
+  if (!sa.dh && !sa.lost_rekey) {
+    // A peer of our kind lets a second rekey supersede the first; others refuse, then we authenticate anew.
+    sa.lost_rekey = true;
+    engine.want(turn, sa, {RequestKind::kRekeyIke, 0, {}, turn.now, {}, 0}, true);
+    return;
+  }
   if (!sa.dh) {
     reauthenticate(engine, turn, sa);
     return;

@@ -21,6 +21,15 @@ void resend(Engine& engine, Turn& turn, LiveSa& sa) {
   ++sa.sends;
 }
 
+// One octet, without marker, keeps the NAT's mapping (NAT-005). Sent whether or not ESP flows: we do not see that.
+void keep_mapping(Engine& engine, Turn& turn, LiveSa& sa) {
+  sa.keepalive_at = kNever;
+  if (sa.state.phase != IkePhase::kEstablished || sa.state.local.port != kNatPort) return;
+  turn.step.free.push_back({sa.state.local, sa.state.remote, Bytes{0xff}});
+  engine.count(IkeCounter::kSent);
+  sa.keepalive_at = turn.now + kKeepaliveAfter;
+}
+
 void close_due(Engine& engine, Turn& turn, LiveSa& sa) {
   sa.close_at = kNever;
   if (sa.state.phase == IkePhase::kDeleting) {
@@ -109,6 +118,7 @@ void run_timers(Engine& engine, Turn& turn, LiveSa& sa) {
   if (!sa.gone && sa.state.pending && sa.resend_at <= turn.now) resend(engine, turn, sa);
   if (!sa.gone && sa.close_at <= turn.now) close_due(engine, turn, sa);
   if (sa.gone) return;
+  if (sa.keepalive_at <= turn.now) keep_mapping(engine, turn, sa);
   linger_due(engine, turn, sa);
   if (sa.state.phase != IkePhase::kEstablished) return;
   child_deadlines(engine, turn, sa);

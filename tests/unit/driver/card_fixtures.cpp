@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Starts, stops and looks into the cards of the contract suite.
 #include "tests/unit/driver/card_fixtures.hpp"
 
 #include <fcntl.h>

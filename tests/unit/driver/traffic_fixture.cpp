@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Builds the namespaces, wires and tables of the traffic tests.
 #include "tests/unit/driver/traffic_fixture.hpp"
 
 #include <fcntl.h>
@@ -73,6 +74,7 @@ TrafficFixture::~TrafficFixture() {
   for (Appliance* appliance : {&a_, &b_}) {
     appliance->card.reset();
     appliance->process.reset();
+    ::unlink(("/tmp/tandem-" + appliance->name_space + ".sock").c_str());
   }
   if (!prefix_.empty()) {
     for (const std::string& name : {a_.name_space, b_.name_space, host_a(), host_b()}) {

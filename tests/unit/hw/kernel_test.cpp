@@ -157,7 +157,6 @@ TEST_CASE("the kernel tops decide like the native pipeline about anything else",
     if (random() % 8 == 0) {
       whole.resize(1 + random() % whole.size());
     }
-    whole.resize(whole.size());
     twins.same(port, whole);
     if (i % 500 == 0) {
       twins.same_tables();

@@ -266,7 +266,7 @@ TEST_CASE("an old sync request or answer that is played again changes nothing", 
   const Datagram sync = world->history[second];
   const Datagram answer = world->history[second + 1];
   world->perform(world->a, world->a.core().rekey_child(world->now, only_child(world->a).spi_in).value());
-  world->settle();
+  world->run_for(seconds(10));
   const auto ids = [&](Site& site) {
     return std::pair(established(site).front()->next_send_id, established(site).front()->next_recv_id);
   };
@@ -399,7 +399,7 @@ TEST_CASE("a key that saw a thousand activations is rekeyed, one beyond the numb
     world->a.members.erase(world->a.members.begin());
     world->a.replicated = false;
     world->perform(world->a, world->a.core().become_active(world->now, {9, 2, {1, activations}}, true));
-    world->settle();
+    world->run_for(seconds(10));
     if (activations < 1024) {
       CHECK(established(world->a).size() == 1);
       CHECK(disagreement(*world) == "");

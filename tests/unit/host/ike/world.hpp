@@ -17,7 +17,7 @@ using std::chrono::seconds;
 
 class Slots final : public ChildSlots {
  public:
-  explicit Slots(std::uint32_t first) : next_(first) {}
+  explicit Slots(std::uint32_t first) : next_(first), route_((first >> 20 & 0xfff) * 100) {}
   std::optional<ChildSlot> allocate() override {
     if (left == 0) return std::nullopt;
     --left;
@@ -34,7 +34,7 @@ class Slots final : public ChildSlots {
 
  private:
   std::uint32_t next_;
-  std::uint32_t route_ = 0;
+  std::uint32_t route_;
 };
 
 // One member: what a core needs to live.

@@ -1,0 +1,275 @@
+// SPDX-License-Identifier: Apache-2.0
+// Every record over the wire form and back, field by field; and the bounds (N4, STA-005..021).
+#include "host/ha/codec.hpp"
+
+#include <catch2/catch.hpp>
+
+namespace tandem::ha {
+namespace {
+
+const TimePoint kNow = from_ns(9'000'000'000);
+
+ByteView body(const Bytes& frame) { return ByteView(frame).subspan(kFrameLengthOctets); }
+
+template <typename T>
+T round_trip(const T& record) {
+  Result<Frame, std::string> frame = decode_frame(kNow, body(encode_record(kNow, 77, Record(std::in_place_type<T>, record))));
+  REQUIRE(frame.ok());
+  auto& decoded = std::get<RecordFrame>(*frame);
+  CHECK(decoded.number == 77);
+  return std::get<T>(std::move(decoded.record));
+}
+
+SecretBytes secret(std::size_t octets, std::uint8_t first) {
+  SecretBytes bytes(octets);
+  for (std::size_t i = 0; i < octets; ++i) bytes.mutable_view()[i] = static_cast<std::uint8_t>(first + i);
+  return bytes;
+}
+
+wire::TrafficSelector selector(const char* start, const char* end) {
+  wire::TrafficSelector s;
+  s.protocol = 17;
+  s.start_port = 500;
+  s.end_port = 4500;
+  s.start = *IpAddress::parse(start);
+  s.end = *IpAddress::parse(end);
+  return s;
+}
+
+ike::ChildSaState child() {
+  ike::ChildSaState c;
+  c.spi_in = 0x80000102;
+  c.spi_out = 0xdeadbeef;
+  c.instance = 12;
+  c.route = 13;
+  c.carries_outbound = true;
+  c.phase = ike::ChildPhase::kDeleting;
+  c.name = "net";
+  c.we_initiated = true;
+  c.esn = true;
+  c.encr = crypto::Encr::kAesGcm16;
+  c.key_bits = 256;
+  c.key_in = secret(36, 1);
+  c.key_out = secret(36, 101);
+  c.local_ts = {selector("10.0.0.0", "10.0.0.255"), selector("10.1.0.0", "10.1.0.7")};
+  c.remote_ts = {selector("2001:db8::", "2001:db8::ffff")};
+  c.born_epoch = 4;
+  c.born_activations = {15, 16};
+  c.established = kNow - std::chrono::seconds(30);
+  c.soft_deadline = kNow + std::chrono::hours(1);
+  c.hard_deadline = kNever;
+  return c;
+}
+
+ike::IkeSaState ike_sa() {
+  ike::IkeSaState s;
+  s.spi_i = 0x1122334455667788;
+  s.spi_r = 0x99aabbccddeeff00;
+  s.original_initiator = true;
+  s.phase = ike::IkePhase::kReplaced;
+  s.peer_name = "branch";
+  s.remote_id = "fqdn:branch.example";
+  s.local = {*IpAddress::parse("192.0.2.1"), 4500};
+  s.remote = {*IpAddress::parse("2001:db8::9"), 12345};
+  s.nat_local = true;
+  s.nat_remote = true;
+  s.suite = {crypto::Encr::kAesCbc, 192, crypto::Integ::kHmacSha2_384_192, crypto::Prf::kHmacSha2_512,
+             crypto::Group::kEcp384};
+  s.keys = {secret(64, 1), secret(48, 2), secret(48, 3), secret(24, 4), secret(24, 5), secret(64, 6), secret(64, 7)};
+  s.next_send_id = 21;
+  s.next_recv_id = 22;
+  s.peer_window = 5;
+  s.message_id_sync = true;
+  s.replay_counter_sync = true;
+  s.sync_attempts = 2;
+  ike::StoredResponse response;
+  response.message_id = 21;
+  response.request_hash.fill(0x5a);
+  response.response = Bytes(300, 0x77);
+  s.responses = {response};
+  s.pending = ike::PendingRequest{22, ike::RequestKind::kRekeyChild, Bytes(200, 9), 1, 2, 4, "net", Bytes(32, 8), 3};
+  s.children.push_back(child());
+  s.born_activations = {31, 32};
+  s.established = kNow - std::chrono::seconds(90);
+  s.rekey_deadline = kNow + std::chrono::minutes(5);
+  s.hard_deadline = kNever;
+  return s;
+}
+
+void check_equal(const ike::ChildSaState& a, const ike::ChildSaState& b) {
+  CHECK(a.spi_in == b.spi_in);
+  CHECK(a.spi_out == b.spi_out);
+  CHECK(a.instance == b.instance);
+  CHECK(a.route == b.route);
+  CHECK(a.carries_outbound == b.carries_outbound);
+  CHECK(a.phase == b.phase);
+  CHECK(a.name == b.name);
+  CHECK(a.we_initiated == b.we_initiated);
+  CHECK(a.esn == b.esn);
+  CHECK(a.encr == b.encr);
+  CHECK(a.key_bits == b.key_bits);
+  CHECK((a.key_in == b.key_in));
+  CHECK((a.key_out == b.key_out));
+  CHECK((a.local_ts == b.local_ts));
+  CHECK((a.remote_ts == b.remote_ts));
+  CHECK(a.born_epoch == b.born_epoch);
+  CHECK(a.born_activations == b.born_activations);
+  CHECK((a.established == b.established));
+  CHECK((a.soft_deadline == b.soft_deadline));
+  CHECK((a.hard_deadline == b.hard_deadline));
+}
+
+void check_equal(const ike::IkeSaState& a, const ike::IkeSaState& b) {
+  CHECK(a.spi_i == b.spi_i);
+  CHECK(a.spi_r == b.spi_r);
+  CHECK(a.original_initiator == b.original_initiator);
+  CHECK(a.phase == b.phase);
+  CHECK(a.peer_name == b.peer_name);
+  CHECK(a.remote_id == b.remote_id);
+  CHECK((a.local == b.local));
+  CHECK((a.remote == b.remote));
+  CHECK(a.nat_local == b.nat_local);
+  CHECK(a.nat_remote == b.nat_remote);
+  CHECK((a.suite == b.suite));
+  CHECK((a.keys.sk_d == b.keys.sk_d));
+  CHECK((a.keys.sk_ai == b.keys.sk_ai));
+  CHECK((a.keys.sk_ar == b.keys.sk_ar));
+  CHECK((a.keys.sk_ei == b.keys.sk_ei));
+  CHECK((a.keys.sk_er == b.keys.sk_er));
+  CHECK((a.keys.sk_pi == b.keys.sk_pi));
+  CHECK((a.keys.sk_pr == b.keys.sk_pr));
+  CHECK(a.next_send_id == b.next_send_id);
+  CHECK(a.next_recv_id == b.next_recv_id);
+  CHECK(a.peer_window == b.peer_window);
+  CHECK(a.message_id_sync == b.message_id_sync);
+  CHECK(a.replay_counter_sync == b.replay_counter_sync);
+  CHECK(a.sync_attempts == b.sync_attempts);
+  CHECK((a.responses == b.responses));
+  CHECK((a.pending == b.pending));
+  REQUIRE(a.children.size() == b.children.size());
+  for (std::size_t i = 0; i < a.children.size(); ++i) check_equal(a.children[i], b.children[i]);
+  CHECK(a.born_activations == b.born_activations);
+  CHECK((a.established == b.established));
+  CHECK((a.rekey_deadline == b.rekey_deadline));
+  CHECK((a.hard_deadline == b.hard_deadline));
+}
+
+Result<Frame, std::string> upsert(ike::IkeSaState state, TimePoint later = kNow) {
+  return decode_frame(later, body(encode_record(kNow, 1, IkeUpsert{std::move(state)})));
+}
+
+}  // namespace
+
+TEST_CASE("an IKE SA with its children comes back whole", "[N4]") {
+  Result<Frame, std::string> frame = upsert(ike_sa());
+  REQUIRE(frame.ok());
+  check_equal(std::get<IkeUpsert>(std::get<RecordFrame>(*frame).record).state, ike_sa());
+  ike::IkeSaState bare = ike_sa();
+  bare.pending.reset();
+  bare.children.clear();
+  bare.responses.clear();
+  frame = upsert(std::move(bare));
+  REQUIRE(frame.ok());
+  CHECK_FALSE(std::get<IkeUpsert>(std::get<RecordFrame>(*frame).record).state.pending.has_value());
+}
+
+TEST_CASE("moments are what remains until them, on the reader's own clock", "[N4]") {
+  const TimePoint other_clock = from_ns(1'000'000'000'000);
+  Result<Frame, std::string> frame = upsert(ike_sa(), other_clock);
+  REQUIRE(frame.ok());
+  const auto& state = std::get<IkeUpsert>(std::get<RecordFrame>(*frame).record).state;
+  CHECK((state.rekey_deadline == other_clock + std::chrono::minutes(5)));
+  CHECK((state.established == other_clock - std::chrono::seconds(90)));
+  CHECK((state.hard_deadline == kNever));
+}
+
+TEST_CASE("every other record comes back as it was", "[N4]") {
+  round_trip(SnapshotBegin{});
+  round_trip(SnapshotEnd{});
+  round_trip(HandoverRequest{});
+  round_trip(Leaving{});
+  CHECK((round_trip(IkeRemove{ike::LocalSpi{42}}).spi == ike::LocalSpi{42}));
+  const std::vector<CreditEntry> entries{{1, 2, 3, 4, 5}, {6, 7, 8, ~std::uint64_t{0}, 10}};
+  CHECK((round_trip(Credits{entries}).entries == entries));
+  CHECK((round_trip(Handover{9, entries}).exact == entries));
+  CHECK(round_trip(Handover{9, entries}).epoch == 9);
+  CHECK(round_trip(InSync{11}).epoch == 11);
+  CHECK(round_trip(ActivationNotice{2, 99}).activation == 99);
+  const NextHopUpdate hop{1, *IpAddress::parse("2001:db8::1"), {1, 2, 3, 4, 5, 6}};
+  CHECK((round_trip(hop).address == hop.address));
+  CHECK(round_trip(hop).mac == hop.mac);
+  CHECK(round_trip(hop).port == 1);
+}
+
+TEST_CASE("hello and acknowledgement come back as they were", "[N6]") {
+  Hello h;
+  h.schema_version = 2;
+  h.contract_version = 3;
+  h.cluster = "berlin";
+  h.member = 2;
+  h.config_hash.fill(7);
+  h.config_items = {{"a", "1"}, {"b", "2"}};
+  h.role = Role::kActive;
+  h.solo = true;
+  h.epoch = 4;
+  h.activations = {5, 6};
+  h.slots = 7;
+  h.priority = 8;
+  Result<Frame, std::string> frame = decode_frame(kNow, body(encode_hello(h)));
+  REQUIRE(frame.ok());
+  const Hello& g = std::get<Hello>(*frame);
+  CHECK(g.schema_version == h.schema_version);
+  CHECK(g.contract_version == h.contract_version);
+  CHECK(g.cluster == h.cluster);
+  CHECK(g.member == h.member);
+  CHECK(g.config_hash == h.config_hash);
+  CHECK((g.config_items == h.config_items));
+  CHECK(g.role == h.role);
+  CHECK(g.solo == h.solo);
+  CHECK(g.epoch == h.epoch);
+  CHECK(g.activations == h.activations);
+  CHECK(g.slots == h.slots);
+  CHECK(g.priority == h.priority);
+  frame = decode_frame(kNow, body(encode_ack(123)));
+  CHECK(std::get<AckFrame>(*frame).number == 123);
+}
+
+TEST_CASE("fields beyond their bounds are refused by name", "[N4]") {
+  const auto refused = [](auto change) {
+    ike::IkeSaState state = ike_sa();
+    change(state);
+    const Result<Frame, std::string> frame = upsert(std::move(state));
+    REQUIRE_FALSE(frame.ok());
+    return frame.error();
+  };
+  CHECK(refused([](auto& s) { s.phase = static_cast<ike::IkePhase>(3); }) == "IKE SA: phase");
+  CHECK(refused([](auto& s) { s.suite.encr = static_cast<crypto::Encr>(99); }) == "cipher");
+  CHECK(refused([](auto& s) { s.suite.key_bits = 100; }) == "key length");
+  CHECK(refused([](auto& s) { s.suite.group = static_cast<crypto::Group>(1); }) == "group");
+  CHECK(refused([](auto& s) { s.keys.sk_d = SecretBytes(kKeyOctetsMax + 1); }) == "SK_d");
+  CHECK(refused([](auto& s) { s.peer_name.assign(kNameOctetsMax + 1, 'x'); }) == "IKE SA: peer name");
+  CHECK(refused([](auto& s) { s.spi_r = 0; }) == "IKE SA: SPI");
+  CHECK(refused([](auto& s) { s.pending->kind = static_cast<ike::RequestKind>(7); }) == "pending: kind");
+  CHECK(refused([](auto& s) { s.children[0].phase = static_cast<ike::ChildPhase>(3); }) == "child: phase");
+  CHECK(refused([](auto& s) { std::swap(s.children[0].local_ts[0].start, s.children[0].local_ts[0].end); }) ==
+        "selector: range");
+  CHECK(refused([](auto& s) { s.children[0].local_ts.resize(65, s.children[0].local_ts[0]); }) == "selectors: count");
+  CHECK(refused([](auto& s) { s.responses.resize(65, s.responses[0]); }) == "responses: count");
+  CHECK(refused([](auto& s) { s.responses[0].response.resize(65536); }) == "response: octets");
+  CHECK(refused([](auto& s) { s.rekey_deadline = kNow + 2 * kMomentMax; }) == "IKE SA: rekey deadline");
+}
+
+TEST_CASE("every cut and every flipped bit of a frame is a value or an error, never a crash", "[N4]") {
+  const Bytes whole = encode_record(kNow, 1, IkeUpsert{ike_sa()});
+  const ByteView octets = body(whole);
+  for (std::size_t size = 0; size < octets.size(); ++size) CHECK_FALSE(decode_frame(kNow, octets.first(size)).ok());
+  unsigned refused = 0;
+  for (std::size_t bit = 0; bit < octets.size() * 8; ++bit) {
+    Bytes damaged(octets.begin(), octets.end());
+    damaged[bit / 8] ^= static_cast<std::uint8_t>(1u << bit % 8);
+    refused += !decode_frame(kNow, damaged).ok();
+  }
+  CHECK(refused > 100);
+}
+
+}  // namespace tandem::ha

@@ -1,0 +1,252 @@
+// SPDX-License-Identifier: Apache-2.0
+// One heartbeat core against datagrams of another one: replays, false echoes, keys, lapses, verdicts (N7).
+#include "host/ha/heartbeat.hpp"
+
+#include <algorithm>
+#include <catch2/catch.hpp>
+
+namespace tandem::ha {
+namespace {
+
+using std::chrono::milliseconds;
+
+TimePoint at(int ms) { return from_ns(1'000'000'000) + milliseconds(ms); }
+const Bytes kKey(32, 7);
+const Bytes kNewKey(32, 8);
+
+struct Couple {
+  HeartbeatCore active{config(1)};
+  HeartbeatCore standby{config(2)};
+
+  static HeartbeatConfig config(std::uint8_t member) {
+    HeartbeatConfig c;
+    c.member = member;
+    return c;
+  }
+  Couple() {
+    active.set_key(at(0), kKey);
+    standby.set_key(at(0), kKey);
+    active.set_facts(at(0), {Role::kActive, false, true, 1, 1});
+    standby.set_facts(at(0), {Role::kStandby, false, true, 1, 1});
+  }
+  // Ticks both every 5 ms in (from, to], all datagrams arrive at once. Returns what the active was told.
+  std::vector<Verdict> run(int from, int to) {
+    std::vector<Verdict> verdicts;
+    for (int ms = from + 5; ms <= to; ms += 5) {
+      pass(ms, active.tick(at(ms)), standby, active, verdicts);
+      std::vector<Verdict> ignored;
+      pass(ms, standby.tick(at(ms)), active, standby, ignored);
+    }
+    return verdicts;
+  }
+  static void pass(int ms, const HeartbeatStep& step, HeartbeatCore& to, HeartbeatCore& from,
+                   std::vector<Verdict>& verdicts) {
+    verdicts.insert(verdicts.end(), step.verdicts.begin(), step.verdicts.end());
+    for (const Bytes& datagram : step.datagrams) {
+      for (const Bytes& answer : to.handle_datagram(at(ms), datagram).datagrams) {
+        const HeartbeatStep back = from.handle_datagram(at(ms), answer);
+        verdicts.insert(verdicts.end(), back.verdicts.begin(), back.verdicts.end());
+      }
+    }
+  }
+};
+
+bool has(const HeartbeatStep& step, Verdict verdict) {
+  return std::count(step.verdicts.begin(), step.verdicts.end(), verdict) == 1;
+}
+
+}  // namespace
+
+TEST_CASE("a heartbeat is answered once and the answer is not answered", "[N7]") {
+  Couple c;
+  const HeartbeatStep beat = c.active.tick(at(10));
+  REQUIRE(beat.datagrams.size() == 1);
+  const HeartbeatStep answer = c.standby.handle_datagram(at(10), beat.datagrams[0]);
+  REQUIRE(answer.datagrams.size() == 1);
+  CHECK(c.active.handle_datagram(at(10), answer.datagrams[0]).datagrams.empty());
+}
+
+TEST_CASE("replayed, reflected, damaged and cut heartbeats are refused", "[N7]") {
+  Couple c;
+  const Bytes beat = c.active.tick(at(10)).datagrams.at(0);
+  const Bytes next = c.active.tick(at(20)).datagrams.at(0);
+  CHECK(c.active.handle_datagram(at(20), beat).datagrams.empty());  // our own, reflected
+  CHECK(c.active.totals().rejected == 1);
+  REQUIRE_FALSE(c.standby.handle_datagram(at(20), next).datagrams.empty());
+  CHECK(c.standby.handle_datagram(at(20), beat).datagrams.empty());
+  CHECK(c.standby.totals().rejected == 1);
+  const Bytes fresh = c.active.tick(at(30)).datagrams.at(0);
+  for (std::size_t i = 0; i < fresh.size(); ++i) {
+    Bytes damaged = fresh;
+    damaged[i] ^= 1;
+    CHECK(c.standby.handle_datagram(at(30), damaged).datagrams.empty());
+    CHECK(c.standby.handle_datagram(at(30), ByteView(fresh).first(i)).datagrams.empty());
+  }
+  CHECK(c.standby.totals().received == 1);
+  CHECK_FALSE(c.standby.handle_datagram(at(30), fresh).datagrams.empty());
+}
+
+TEST_CASE("an echo of a number that was never sent is refused", "[N7]") {
+  Couple c;
+  c.run(0, 50);
+  // A core that has lost its numbers but holds the same key: the other's echo is beyond what it sent.
+  HeartbeatCore reborn(Couple::config(1));
+  reborn.set_key(at(50), kKey);
+  const Bytes beat = c.standby.tick(at(60)).datagrams.at(0);
+  CHECK(reborn.handle_datagram(at(60), beat).datagrams.empty());
+  CHECK(reborn.totals().rejected == 1);
+}
+
+TEST_CASE("nothing is sent or accepted before the first key", "[N7]") {
+  HeartbeatCore core(Couple::config(2));
+  CHECK(core.tick(at(10)).datagrams.empty());
+  Couple c;
+  CHECK(core.handle_datagram(at(10), c.active.tick(at(10)).datagrams.at(0)).datagrams.empty());
+  CHECK_FALSE(core.partner().heard);
+}
+
+TEST_CASE("a partner that restarted is heard under a new key with numbers from 1, and old datagrams are dead", "[N7]") {
+  Couple c;
+  c.run(0, 100);
+  const Bytes old = c.active.tick(at(110)).datagrams.at(0);
+  HeartbeatCore restarted(Couple::config(1));
+  restarted.set_key(at(120), kNewKey);
+  c.standby.set_key(at(120), kNewKey);
+  const HeartbeatStep step = restarted.tick(at(120));
+  CHECK_FALSE(c.standby.handle_datagram(at(120), step.datagrams.at(0)).datagrams.empty());
+  CHECK(c.standby.partner().role == Role::kStandby);
+  // The key before is still taken once; after a further key it is not.
+  c.standby.set_key(at(130), Bytes(32, 9));
+  CHECK(c.standby.handle_datagram(at(130), old).datagrams.empty());
+}
+
+TEST_CASE("the same key again does not let old numbers in", "[N7]") {
+  Couple c;
+  const Bytes beat = c.active.tick(at(10)).datagrams.at(0);
+  c.standby.handle_datagram(at(10), beat);
+  c.standby.set_key(at(11), kKey);
+  c.active.tick(at(20));
+  CHECK(c.standby.handle_datagram(at(20), beat).datagrams.empty());
+}
+
+TEST_CASE("an active that wakes after its lease says so first and is silent until the partner answers", "[N7]") {
+  Couple c;
+  CHECK(c.run(0, 100).empty());
+  const HeartbeatStep woken = c.active.tick(at(145));
+  CHECK(has(woken, Verdict::kLeaseLapsed));
+  CHECK_FALSE(woken.lease_deadline_ns.has_value());
+  CHECK(c.active.totals().lapses == 1);
+  const HeartbeatStep again = c.active.tick(at(150));
+  CHECK(again.verdicts.empty());
+  CHECK_FALSE(again.lease_deadline_ns.has_value());
+  // The standby has not taken over (its 50 ms are not over): its echo frees the lease.
+  const HeartbeatStep answer = c.standby.handle_datagram(at(146), woken.datagrams.at(0));
+  const HeartbeatStep back = c.active.handle_datagram(at(151), answer.datagrams.at(0));
+  CHECK(has(back, Verdict::kLeaseBack));
+  REQUIRE(back.lease_deadline_ns.has_value());
+  CHECK(*back.lease_deadline_ns == to_ns(at(145 + 40)));
+}
+
+TEST_CASE("an old heartbeat that waited in the socket does not free a lapsed lease", "[N7]") {
+  Couple c;
+  c.run(0, 100);
+  const Bytes old = c.standby.tick(at(110)).datagrams.at(0);
+  c.active.tick(at(300));
+  const HeartbeatStep step = c.active.handle_datagram(at(300), old);
+  CHECK_FALSE(step.lease_deadline_ns.has_value());
+  CHECK_FALSE(has(step, Verdict::kLeaseBack));
+}
+
+TEST_CASE("a pause shorter than the lease renews nothing blindly", "[N7]") {
+  Couple c;
+  c.run(0, 100);
+  // 30 ms asleep: the partner's heartbeats may wait in the socket, so this is no silence.
+  CHECK_FALSE(c.active.tick(at(130)).lease_deadline_ns.has_value());
+}
+
+TEST_CASE("a partner that is active with a higher rank deposes us at once, and only once", "[N7]") {
+  Couple c;
+  c.run(0, 50);
+  const HeartbeatStep speaks = c.standby.set_facts(at(51), {Role::kActive, true, false, 2, 1});
+  const HeartbeatStep deposed = c.active.handle_datagram(at(52), speaks.datagrams.at(0));
+  CHECK(has(deposed, Verdict::kDeposed));
+  CHECK(deposed.lease_deadline_ns == std::uint64_t{0});
+  const HeartbeatStep later = c.active.tick(at(60));
+  CHECK(later.verdicts.empty());
+  CHECK_FALSE(later.lease_deadline_ns.has_value());
+  // And the other way round: the lower rank does not depose the higher one.
+  CHECK_FALSE(has(c.standby.handle_datagram(at(60), later.datagrams.at(0)), Verdict::kDeposed));
+}
+
+TEST_CASE("rank is epoch, then activation, then member", "[N7]") {
+  struct Case {
+    std::uint32_t epoch;
+    std::uint64_t activation;
+    bool deposes;  // member 2 against member 1 in epoch 5, activation 5
+  };
+  for (const Case& item : {Case{6, 1, true}, Case{4, 9, false}, Case{5, 6, true}, Case{5, 4, false}, Case{5, 5, true}}) {
+    Couple c;
+    c.active.set_facts(at(1), {Role::kActive, true, false, 5, 5});
+    const HeartbeatStep beat = c.standby.set_facts(at(2), {Role::kActive, true, false, item.epoch, item.activation});
+    CHECK(has(c.active.handle_datagram(at(2), beat.datagrams.at(0)), Verdict::kDeposed) == item.deposes);
+  }
+}
+
+TEST_CASE("a standby that is not in sync is told that the active is lost, not to take over", "[N2]") {
+  Couple c;
+  c.run(0, 100);
+  c.standby.set_facts(at(101), {Role::kStandby, false, false, 1, 1});
+  std::vector<Verdict> verdicts;
+  for (int ms = 105; ms <= 300; ms += 5) {
+    const HeartbeatStep step = c.standby.tick(at(ms));
+    verdicts.insert(verdicts.end(), step.verdicts.begin(), step.verdicts.end());
+  }
+  CHECK(verdicts == std::vector<Verdict>{Verdict::kActiveLost});
+}
+
+TEST_CASE("eligibility ends 100 ms after the standby's last echoed heartbeat", "[N2]") {
+  Couple c;
+  c.run(0, 100);
+  bool told = false;
+  for (int ms = 105; ms <= 160; ms += 5) told |= has(c.standby.tick(at(ms)), Verdict::kTakeOver);
+  CHECK(told);
+  CHECK(c.standby.eligible(at(199)));
+  CHECK_FALSE(c.standby.eligible(at(201)));
+}
+
+TEST_CASE("an active that comes back right after the verdict is not echoed until the standby has decided", "[N7]") {
+  Couple c;
+  c.run(0, 100);
+  bool told = false;
+  int ms = 105;
+  for (; !told; ms += 5) told = has(c.standby.tick(at(ms)), Verdict::kTakeOver);
+  const HeartbeatStep woken = c.active.tick(at(ms));
+  CHECK(has(woken, Verdict::kLeaseLapsed));
+  const HeartbeatStep answer = c.standby.handle_datagram(at(ms), woken.datagrams.at(0));
+  CHECK(c.standby.eligible(at(ms)));
+  CHECK_FALSE(has(c.active.handle_datagram(at(ms), answer.datagrams.at(0)), Verdict::kLeaseBack));
+}
+
+TEST_CASE("an active that no longer grants hears that solo is safe once the last grant has run out", "[N2]") {
+  Couple c;
+  CHECK(c.run(0, 100).empty());
+  c.active.set_facts(at(100), {Role::kActive, false, false, 1, 1});
+  CHECK(c.run(100, 200).empty());
+  CHECK(c.run(200, 300) == std::vector<Verdict>{Verdict::kSoloSafe});
+}
+
+TEST_CASE("a goodbye counts as silence at once, and what is still on its way does not undo it", "[N7]") {
+  Couple c;
+  c.run(0, 100);
+  const Bytes late = c.active.tick(at(105)).datagrams.empty() ? Bytes{} : c.active.tick(at(115)).datagrams.at(0);
+  CHECK(has(c.standby.partner_left(at(116)), Verdict::kTakeOver));
+  CHECK_FALSE(c.standby.partner().heard);
+  c.standby.handle_datagram(at(117), late);
+  CHECK_FALSE(c.standby.partner().heard);
+
+  Couple d;
+  d.run(0, 100);
+  CHECK(has(d.active.partner_left(at(101)), Verdict::kPartnerLost));
+}
+
+}  // namespace tandem::ha
