@@ -153,11 +153,12 @@ ike::Identity read_identity(const TomlView& table, const char* key) {
 }
 
 ike::SyncPolicy read_sync(const TomlView& table) {
-  const std::string text = table.optional_text("sync").value_or("always");
+  const std::string text = table.optional_text("sync").value_or("once");
+  if (text == "once") return ike::SyncPolicy::kOnce;
   if (text == "always") return ike::SyncPolicy::kAlways;
   if (text == "doubt") return ike::SyncPolicy::kDoubt;
   if (text == "never") return ike::SyncPolicy::kNever;
-  table.fail("sync", "is one of always, doubt, never");
+  table.fail("sync", "is one of once, always, doubt, never");
 }
 
 ike::PeerConfig read_peer(const TomlView& table) {

@@ -16,8 +16,7 @@ Endpoint read_endpoint(schema::Endpoint::Reader in, const char* what) {
   return {read_address(in.getAddress(), what), in.getPort()};
 }
 
-void write_selectors(capnp::List<schema::Selector>::Builder out,
-                     const std::vector<wire::TrafficSelector>& selectors) {
+void write_selectors(capnp::List<schema::Selector>::Builder out, const std::vector<wire::TrafficSelector>& selectors) {
   unsigned index = 0;
   for (const wire::TrafficSelector& selector : selectors) {
     schema::Selector::Builder item = out[index++];

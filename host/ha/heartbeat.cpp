@@ -38,6 +38,8 @@ constexpr std::uint8_t kFlagInSync = 1u << 2;
 constexpr std::uint8_t kFlagAnswer = 1u << 3;
 constexpr std::size_t kSendTimes = 1024;  // newest heartbeats whose send time is known; older echoes count nothing
 
+constexpr std::uint64_t kCopiesBehind = 64;  // how far a second path may lag before its copies are counted as rejected
+
 struct Message {
   std::uint8_t member = 0;
   std::uint8_t flags = 0;
@@ -127,11 +129,11 @@ struct HeartbeatCore::Impl {
   // Active.
   bool lapsed = false;
   bool deposed = false;
-  bool grant_blocked = false;               // since kPartnerLost
-  TimePoint awake_since{};                  // of the lapse: we woke, or were cut off
-  std::optional<TimePoint> echoed;          // send time of our newest heartbeat that the partner echoed
-  std::optional<std::uint64_t> lease_ns;    // as last given out
-  std::optional<TimePoint> granted;         // receive time of the newest number echoed while granting
+  bool grant_blocked = false;             // since kPartnerLost
+  TimePoint awake_since{};                // of the lapse: we woke, or were cut off
+  std::optional<TimePoint> echoed;        // send time of our newest heartbeat that the partner echoed
+  std::optional<std::uint64_t> lease_ns;  // as last given out
+  std::optional<TimePoint> granted;       // receive time of the newest number echoed while granting
   // Standby.
   std::optional<TimePoint> eligible_until;
   std::array<bool, 7> raised{};  // verdicts of the present occurrence
@@ -220,9 +222,7 @@ struct HeartbeatCore::Impl {
     return !is_active() && facts.in_sync && eligible_until && now < *eligible_until;
   }
   // An active partner that we still hear keeps its SAs.
-  bool eligible(TimePoint now) const {
-    return claiming(now) || (view.role == Role::kStandby && may_take_over(now));
-  }
+  bool eligible(TimePoint now) const { return claiming(now) || (view.role == Role::kStandby && may_take_over(now)); }
   // kTakeOver was raised and may still be acted upon.
   bool claiming(TimePoint now) const {
     return raised[static_cast<std::size_t>(Verdict::kTakeOver)] && may_take_over(now);
@@ -352,15 +352,17 @@ HeartbeatStep HeartbeatCore::tick(TimePoint now) {
 HeartbeatStep HeartbeatCore::handle_datagram(TimePoint now, ByteView datagram) {
   HeartbeatStep step;
   now = impl_->advance(now, step);
-  const bool shaped = datagram.size() == kDatagramOctets && get(datagram.data(), 2) == kMagic && datagram[2] == kVersion;
+  const bool shaped =
+      datagram.size() == kDatagramOctets && get(datagram.data(), 2) == kMagic && datagram[2] == kVersion;
   for (Session* from : {impl_->session.get(), impl_->previous.get()}) {
     if (!shaped || from == nullptr) continue;
     const std::optional<Message> message = open(from->key, datagram);
     if (!message) continue;
-    // The copy that came over a second path is nothing to count.
-    if (message->number == from->received) return step;
-    // Replayed, reflected, or echoing what was never sent.
-    if (message->number <= from->received || message->member == impl_->config.member || message->echo > from->sent) {
+    // Reflected, or echoing what was never sent.
+    if (message->member == impl_->config.member || message->echo > from->sent) break;
+    if (message->number <= from->received) {
+      // Copies come over every path, one behind the other; what is older than that is replayed.
+      if (message->number + kCopiesBehind > from->received) return step;
       break;
     }
     impl_->accept(now, *from, *message, step);

@@ -89,9 +89,9 @@ class HeartbeatCore {
   HeartbeatStep partner_left(TimePoint now);
 
   PartnerView partner() const;
-  // Standby: may we take SAs over at `now`? True from kTakeOver on while its ground holds, or while the partner says that
-  // it is no active and our eligibility lasts. To be asked again right before acting on the verdict. From the verdict
-  // until then the active's heartbeats are not echoed, so that it cannot come back in between.
+  // Standby: may we take SAs over at `now`? True from kTakeOver on while its ground holds, or while the partner says
+  // that it is no active and our eligibility lasts. To be asked again right before acting on the verdict. From the
+  // verdict until then the active's heartbeats are not echoed, so that it cannot come back in between.
   bool eligible(TimePoint now) const;
   struct Totals {
     std::uint64_t sent = 0, received = 0, rejected = 0, lapses = 0;

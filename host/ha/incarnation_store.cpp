@@ -172,7 +172,7 @@ class MemoryStore final : public IncarnationStore {
 
 Result<std::unique_ptr<IncarnationStore>, StoreError> open_incarnation_store(const std::string& path,
                                                                              std::uint8_t member) {
-  struct stat status{};
+  struct stat status {};
   if (::stat(path.c_str(), &status) != 0) {
     if (errno != ENOENT) return io_error(path, "look up");
     if (Result<void, StoreError> created = create(path, member); !created) return Failure{created.error()};
@@ -188,9 +188,9 @@ Result<std::unique_ptr<IncarnationStore>, StoreError> open_incarnation_store(con
     if (!slot) return Failure{slot.error()};
     slots[index] = *slot;
     if (slots[index] && slots[index]->member != member) {
-      return Failure{StoreError{StoreErrc::kForeign,
-                                path + ": belongs to member " + std::to_string(slots[index]->member) + ", not " +
-                                    std::to_string(member)}};
+      return Failure{StoreError{
+          StoreErrc::kForeign,
+          path + ": belongs to member " + std::to_string(slots[index]->member) + ", not " + std::to_string(member)}};
     }
   }
   if (!slots[0] && !slots[1]) {

@@ -16,8 +16,8 @@
 namespace tandem::ha {
 namespace {
 
-constexpr double kRise = 0.5;  // weight of a sample above the smoothed rate: a burst must not wait for many
-constexpr double kFall = 0.2;  // and of one below it
+constexpr double kRise = 0.5;           // weight of a sample above the smoothed rate: a burst must not wait for many
+constexpr double kFall = 0.2;           // and of one below it
 constexpr std::uint64_t kGenerous = 4;  // blocks that reserve_all() adds
 
 std::uint64_t saturated_add(std::uint64_t a, std::uint64_t b) { return a + b < a ? ~std::uint64_t{0} : a + b; }
@@ -33,9 +33,9 @@ struct BlockRange {
 struct Line {
   std::uint64_t limit = 0;
   std::uint64_t block = 0;
-  std::uint64_t floor = 0;   // where the newest epoch we entered begins: nothing below is ours to use
-  double rate = 0;           // numbers a second, smoothed
-  std::uint64_t needed = 0;  // highest number (exclusive base) that an event asked from; 0: none
+  std::uint64_t floor = 0;       // where the newest epoch we entered begins: nothing below is ours to use
+  double rate = 0;               // numbers a second, smoothed
+  std::uint64_t needed = 0;      // highest number (exclusive base) that an event asked from; 0: none
   std::uint64_t last_value = 1;  // newest number seen, exclusive
   TimePoint last_time{};
 
@@ -247,16 +247,16 @@ std::vector<CardCredits> Ledger::acknowledged(const std::vector<CreditEntry>& en
 void Ledger::abandon() {
   for (auto& [spi_in, pair] : impl_->pairs) {
     if (!pair.in_flight) continue;
-    // It was asked for, so it is still needed: from the limit in force on.
-    if (pair.in_flight->out_limit > pair.out.limit) pair.out.needed = std::max(pair.out.needed, pair.out.notify_at());
-    if (pair.in_flight->in_bound > pair.in.limit) pair.in.needed = std::max(pair.in.needed, pair.in.notify_at());
+    // It was asked for, so it is still needed.
+    if (pair.in_flight->out_limit > pair.out.limit) pair.out.needed = std::max(pair.out.needed, pair.out.last_value);
+    if (pair.in_flight->in_bound > pair.in.limit) pair.in.needed = std::max(pair.in.needed, pair.in.last_value);
     pair.in_flight.reset();
     impl_->enqueue(spi_in, pair);
   }
 }
 
-std::vector<CreditEntry> Ledger::reserve_all(
-    std::uint32_t epoch, const std::function<std::optional<CountersNow>(std::uint32_t)>& counters) {
+std::vector<CreditEntry> Ledger::reserve_all(std::uint32_t epoch,
+                                             const std::function<std::optional<CountersNow>(std::uint32_t)>& counters) {
   std::vector<CreditEntry> entries;
   entries.reserve(impl_->pairs.size());
   for (auto& [spi_in, pair] : impl_->pairs) {
@@ -282,8 +282,8 @@ std::vector<CreditEntry> Ledger::reserve_all(
   return entries;
 }
 
-std::vector<CreditEntry> Ledger::exact(
-    std::uint32_t epoch, const std::function<std::optional<CountersNow>(std::uint32_t)>& counters) const {
+std::vector<CreditEntry> Ledger::exact(std::uint32_t epoch,
+                                       const std::function<std::optional<CountersNow>(std::uint32_t)>& counters) const {
   std::vector<CreditEntry> entries;
   entries.reserve(impl_->pairs.size());
   for (const auto& [spi_in, pair] : impl_->pairs) {

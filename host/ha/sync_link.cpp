@@ -131,8 +131,8 @@ struct SyncLink::Impl {
   std::uint64_t appended = 0;
   std::uint64_t acknowledged = 0;  // by the partner
   std::uint64_t received = 0;
-  std::uint64_t applied = 0;       // by us
-  std::uint64_t applied_sent = 0;  // in the last ack we sent
+  std::uint64_t applied = 0;         // by us
+  std::uint64_t applied_sent = 0;    // in the last ack we sent
   TimePoint waiting_since = kNever;  // for an acknowledgement, without any progress
   std::optional<Broken> failure;     // to be reported by the next call that reports
   bool broken = false;               // reported: silent until close() or open()
@@ -178,8 +178,8 @@ struct SyncLink::Impl {
   std::optional<Broken> accept(TimePoint, RecordFrame&& frame, std::vector<LinkEvent>& events) {
     if (!joined) return Broken{LinkErrc::kProtocol, "record before hello"};
     if (frame.number != received + 1) {
-      return Broken{LinkErrc::kProtocol, "record " + std::to_string(frame.number) + " after " +
-                                             std::to_string(received)};
+      return Broken{LinkErrc::kProtocol,
+                    "record " + std::to_string(frame.number) + " after " + std::to_string(received)};
     }
     ++received;
     ++totals.records_received;
@@ -190,8 +190,8 @@ struct SyncLink::Impl {
     if (!joined) return Broken{LinkErrc::kProtocol, "acknowledgement before hello"};
     const std::uint64_t taken = on_wire.empty() ? acknowledged : on_wire.back().number;
     if (frame.number > taken || frame.number < acknowledged) {
-      return Broken{LinkErrc::kProtocol, "acknowledgement of record " + std::to_string(frame.number) +
-                                             ", which is not on the wire"};
+      return Broken{LinkErrc::kProtocol,
+                    "acknowledgement of record " + std::to_string(frame.number) + ", which is not on the wire"};
     }
     if (frame.number == acknowledged) return std::nullopt;
     acknowledged = frame.number;
@@ -258,8 +258,8 @@ std::vector<LinkEvent> SyncLink::handle_timers(TimePoint now) {
   if (impl_->failure) {
     impl_->break_off(events, Broken(*impl_->failure));
   } else if (impl_->waiting_since != kNever && now >= impl_->waiting_since + impl_->config.stall) {
-    impl_->break_off(events, {LinkErrc::kStalled, "the partner acknowledged nothing after record " +
-                                                      std::to_string(impl_->acknowledged)});
+    impl_->break_off(events, {LinkErrc::kStalled,
+                              "the partner acknowledged nothing after record " + std::to_string(impl_->acknowledged)});
   }
   return events;
 }
@@ -277,9 +277,9 @@ std::uint64_t SyncLink::append(TimePoint now, const Record& record) {
   Bytes frame = encode_record(now, number, record);
   if (impl_->queue_octets + frame.size() > impl_->config.queue_octets_max) {
     wipe(frame.data(), frame.size());
-    impl_->failure = Broken{LinkErrc::kOverflow, "the partner is too slow: more than " +
-                                                     std::to_string(impl_->config.queue_octets_max) +
-                                                     " octets are waiting for it"};
+    impl_->failure =
+        Broken{LinkErrc::kOverflow, "the partner is too slow: more than " +
+                                        std::to_string(impl_->config.queue_octets_max) + " octets are waiting for it"};
     return number;
   }
   impl_->queue_octets += frame.size();

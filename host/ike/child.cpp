@@ -22,8 +22,8 @@ Fit best_fit(const PeerConfig& peer, const std::vector<wire::TrafficSelector>& l
     if (!only.empty() && config.name != only) continue;
     Fit fit{&config, wire::narrow(local, config.local_ts), wire::narrow(remote, config.remote_ts), 0};
     if (fit.local.selectors.empty() || fit.remote.selectors.empty()) continue;
-    fit.score = (fit.local.holds_first && fit.remote.holds_first ? 1 : 0) +
-                (fit.local.complete && fit.remote.complete ? 2 : 0);
+    fit.score =
+        (fit.local.holds_first && fit.remote.holds_first ? 1 : 0) + (fit.local.complete && fit.remote.complete ? 2 : 0);
     // A rule that is wider than the proposal fits; one that is exactly it fits better.
     if (fit.local.selectors == config.local_ts && fit.remote.selectors == config.remote_ts) fit.score += 1;
     if (fit.score > best.score) best = std::move(fit);

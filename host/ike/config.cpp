@@ -18,28 +18,31 @@ template <typename T>
 using Names = std::vector<std::pair<std::string_view, T>>;
 
 const Names<IkeProposal::Cipher>& cipher_names() {
-  static const Names<IkeProposal::Cipher> names{
-      {"aes128gcm16", {Encr::kAesGcm16, 128}},  {"aes256gcm16", {Encr::kAesGcm16, 256}},
-      {"aes128gcm128", {Encr::kAesGcm16, 128}}, {"aes256gcm128", {Encr::kAesGcm16, 256}},
-      {"aes128gcm", {Encr::kAesGcm16, 128}},    {"aes256gcm", {Encr::kAesGcm16, 256}},
-      {"aes128", {Encr::kAesCbc, 128}},         {"aes256", {Encr::kAesCbc, 256}},
-      {"aes", {Encr::kAesCbc, 128}},            {"chacha20poly1305", {Encr::kChaCha20Poly1305, 0}}};
+  static const Names<IkeProposal::Cipher> names{{"aes128gcm16", {Encr::kAesGcm16, 128}},
+                                                {"aes256gcm16", {Encr::kAesGcm16, 256}},
+                                                {"aes128gcm128", {Encr::kAesGcm16, 128}},
+                                                {"aes256gcm128", {Encr::kAesGcm16, 256}},
+                                                {"aes128gcm", {Encr::kAesGcm16, 128}},
+                                                {"aes256gcm", {Encr::kAesGcm16, 256}},
+                                                {"aes128", {Encr::kAesCbc, 128}},
+                                                {"aes256", {Encr::kAesCbc, 256}},
+                                                {"aes", {Encr::kAesCbc, 128}},
+                                                {"chacha20poly1305", {Encr::kChaCha20Poly1305, 0}}};
   return names;
 }
 
 const Names<Group>& group_names() {
-  static const Names<Group> names{{"x25519", Group::kX25519},     {"curve25519", Group::kX25519},
-                                  {"ecp256", Group::kEcp256},     {"ecp384", Group::kEcp384},
-                                  {"ecp521", Group::kEcp521},     {"modp2048", Group::kModp2048},
-                                  {"modp3072", Group::kModp3072}, {"modp4096", Group::kModp4096},
-                                  {"x448", Group::kX448}};
+  static const Names<Group> names{
+      {"x25519", Group::kX25519},     {"curve25519", Group::kX25519}, {"ecp256", Group::kEcp256},
+      {"ecp384", Group::kEcp384},     {"ecp521", Group::kEcp521},     {"modp2048", Group::kModp2048},
+      {"modp3072", Group::kModp3072}, {"modp4096", Group::kModp4096}, {"x448", Group::kX448}};
   return names;
 }
 
 const Names<Integ>& integ_names() {
-  static const Names<Integ> names{{"sha256", Integ::kHmacSha2_256_128},   {"sha2_256", Integ::kHmacSha2_256_128},
-                                  {"sha384", Integ::kHmacSha2_384_192},   {"sha2_384", Integ::kHmacSha2_384_192},
-                                  {"sha512", Integ::kHmacSha2_512_256},   {"sha2_512", Integ::kHmacSha2_512_256}};
+  static const Names<Integ> names{{"sha256", Integ::kHmacSha2_256_128}, {"sha2_256", Integ::kHmacSha2_256_128},
+                                  {"sha384", Integ::kHmacSha2_384_192}, {"sha2_384", Integ::kHmacSha2_384_192},
+                                  {"sha512", Integ::kHmacSha2_512_256}, {"sha2_512", Integ::kHmacSha2_512_256}};
   return names;
 }
 

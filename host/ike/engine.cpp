@@ -105,8 +105,8 @@ LiveSa* Engine::find_by_peer(std::string_view name) {
 std::uint64_t Engine::new_ike_spi() {
   constexpr std::uint64_t kRandomBits = (std::uint64_t{1} << 52) - 1;
   while (true) {
-    const std::uint64_t spi = std::uint64_t{4} << 60 | std::uint64_t{config.member & 3u} << 58 |
-                              (random.u64() & kRandomBits);
+    const std::uint64_t spi =
+        std::uint64_t{4} << 60 | std::uint64_t{config.member & 3u} << 58 | (random.u64() & kRandomBits);
     if (!sas.contains(LocalSpi{spi}) && !attempts.contains(spi) && half_open.find(spi) == nullptr) return spi;
   }
 }
@@ -202,8 +202,7 @@ bool Engine::wants(const LiveSa& sa, RequestKind kind, std::uint32_t spi_in) con
 }
 
 bool Engine::wants_child(const LiveSa& sa, std::string_view name) const {
-  if (sa.state.pending && sa.state.pending->kind == RequestKind::kCreateChild &&
-      sa.state.pending->child_name == name) {
+  if (sa.state.pending && sa.state.pending->kind == RequestKind::kCreateChild && sa.state.pending->child_name == name) {
     return true;
   }
   return std::any_of(sa.intents.begin(), sa.intents.end(), [name](const Intent& intent) {
@@ -223,8 +222,9 @@ void Engine::schedule_start(const PeerConfig& peer, std::string_view child, Time
 }
 
 Duration Engine::jitter(Duration up_to) {
-  return up_to.count() <= 0 ? Duration{} : Duration{static_cast<std::int64_t>(
-                                               random.below(static_cast<std::uint64_t>(up_to.count())))};
+  return up_to.count() <= 0
+             ? Duration{}
+             : Duration{static_cast<std::int64_t>(random.below(static_cast<std::uint64_t>(up_to.count())))};
 }
 
 TimePoint Engine::less_jitter(TimePoint now, Duration lifetime) {

@@ -23,12 +23,12 @@ constexpr Duration kInboundKept = std::chrono::seconds(5);     // after our DELE
 constexpr Duration kDeleteAwaited = std::chrono::seconds(60);  // then we delete what the peer should have
 constexpr Duration kSuccessorProbe = std::chrono::seconds(10);
 constexpr Duration kKeepaliveAfter = std::chrono::seconds(20);  // NAT-005
-constexpr Duration kTemporaryWait = std::chrono::seconds(10);  // REK-008
+constexpr Duration kTemporaryWait = std::chrono::seconds(10);   // REK-008
 constexpr Duration kFailureWait = std::chrono::seconds(60);
 constexpr unsigned kTemporaryMax = 15;
 constexpr unsigned kRestartsMax = 3;  // of IKE_SA_INIT, each for cookies and groups (IKE-012)
 constexpr std::size_t kNonceOctets = 32;
-constexpr std::uint32_t kMessageIdLimit = 0xffff0000u;   // SYNC-030
+constexpr std::uint32_t kMessageIdLimit = 0xffff0000u;  // SYNC-030
 constexpr std::uint64_t kActivationsRekeyAfter = 1000;  // N1
 constexpr std::uint64_t kActivationsMax = 1023;
 
@@ -67,7 +67,7 @@ struct LiveSa {
   // Our request that waits for its answer; its octets are state.pending.
   std::optional<crypto::DhKey> dh;
   bool lost_rekey = false;  // the peer answered a rekey of the IKE SA whose private value died with a member
-  bool inherited = false;  // made by a member that is gone: its private values are unknown (REK-009)
+  bool inherited = false;   // made by a member that is gone: its private values are unknown (REK-009)
   unsigned sends = 0;
   TimePoint resend_at = kNever;
   std::deque<Intent> intents;
@@ -83,9 +83,9 @@ struct LiveSa {
   bool liveness_forced = false;
 
   std::vector<ChildCollision> collisions;
-  std::optional<LocalSpi> successor;    // of an IKE rekey that the peer began and has not shown to be complete
-  Bytes successor_nonce;                // the lower one of that exchange (REK-007)
-  std::optional<LocalSpi> predecessor;  // the other end of `successor`
+  std::optional<LocalSpi> successor;          // of an IKE rekey that the peer began and has not shown to be complete
+  Bytes successor_nonce;                      // the lower one of that exchange (REK-007)
+  std::optional<LocalSpi> predecessor;        // the other end of `successor`
   std::map<std::uint32_t, TimePoint> linger;  // children that wait for their end
   TimePoint close_at = kNever;
   TimePoint keepalive_at = kNever;  // when we are behind a NAT
@@ -195,7 +195,7 @@ class Engine {
   ClusterView view;
   bool active = false;
   bool view_changed = false;  // activations are to be checked at the next call of the timers
-  bool taken_over = false;  // we hold SAs that another member made (HA-015)
+  bool taken_over = false;    // we hold SAs that another member made (HA-015)
   TimePoint taken_over_at = TimePoint::min();
   IvSource ivs;
   std::map<LocalSpi, std::unique_ptr<LiveSa>> sas;

@@ -75,8 +75,7 @@ Bytes CookieJar::compute(std::uint8_t version, ByteView nonce_i, const IpAddress
   wire::Writer writer;
   writer.bytes(address.view());
   writer.u64(spi_i);
-  const SecretBytes sum =
-      crypto::hmac(crypto::Hash::kSha256, secrets_[version % 2].view(), {nonce_i, writer.view()});
+  const SecretBytes sum = crypto::hmac(crypto::Hash::kSha256, secrets_[version % 2].view(), {nonce_i, writer.view()});
   Bytes cookie{version};
   cookie.insert(cookie.end(), sum.view().begin(), sum.view().end());
   return cookie;

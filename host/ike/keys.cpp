@@ -62,8 +62,7 @@ IkeKeys derive_rekeyed_ike_keys(const IkeSuite& suite, crypto::Prf old_prf, cons
 ChildKeys derive_child_keys(crypto::Prf prf, const SecretBytes& sk_d, const SecretBytes& shared, const Nonces& nonces,
                             crypto::Encr encr, std::uint16_t key_bits) {
   const std::size_t size = encr_key_octets(encr, key_bits);
-  auto material =
-      crypto::prf_plus(prf, sk_d.view(), {shared.view(), nonces.initiator, nonces.responder}, 2 * size);
+  auto material = crypto::prf_plus(prf, sk_d.view(), {shared.view(), nonces.initiator, nonces.responder}, 2 * size);
   TANDEM_ASSERT(material.ok());
   ByteView rest = material.value().view();
   ChildKeys keys;

@@ -22,10 +22,10 @@ Bytes address_hash(std::uint64_t spi_i, std::uint64_t spi_r, const Endpoint& end
 
 void add_nat_detection(std::vector<wire::Payload>& payloads, std::uint64_t spi_i, std::uint64_t spi_r,
                        const Endpoint& local, const Endpoint& remote) {
-  payloads.push_back(wire::NotifyPayload{wire::NotifyType::kNatDetectionSourceIp, address_hash(spi_i, spi_r, local),
-                                         wire::ProtocolId::kNone, {}});
-  payloads.push_back(wire::NotifyPayload{wire::NotifyType::kNatDetectionDestinationIp,
-                                         address_hash(spi_i, spi_r, remote), wire::ProtocolId::kNone, {}});
+  payloads.push_back(wire::NotifyPayload{
+      wire::NotifyType::kNatDetectionSourceIp, address_hash(spi_i, spi_r, local), wire::ProtocolId::kNone, {}});
+  payloads.push_back(wire::NotifyPayload{
+      wire::NotifyType::kNatDetectionDestinationIp, address_hash(spi_i, spi_r, remote), wire::ProtocolId::kNone, {}});
 }
 
 NatView detect_nat(const std::vector<wire::Payload>& payloads, std::uint64_t spi_i, std::uint64_t spi_r,

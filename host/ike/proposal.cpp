@@ -119,10 +119,9 @@ std::optional<std::optional<crypto::Group>> agree_group(const Proposal& offered,
   }
   if (can_be_none(offered, TransformType::kKe)) return std::optional<crypto::Group>{};
   // The peer insists on forward secrecy that we did not ask for: stronger than our policy, so welcome.
-  static const std::vector<crypto::Group> kAny{crypto::Group::kX25519,   crypto::Group::kEcp256,
-                                               crypto::Group::kEcp384,   crypto::Group::kModp3072,
-                                               crypto::Group::kModp2048, crypto::Group::kModp4096,
-                                               crypto::Group::kEcp521,   crypto::Group::kX448};
+  static const std::vector<crypto::Group> kAny{
+      crypto::Group::kX25519,   crypto::Group::kEcp256,   crypto::Group::kEcp384, crypto::Group::kModp3072,
+      crypto::Group::kModp2048, crypto::Group::kModp4096, crypto::Group::kEcp521, crypto::Group::kX448};
   const auto group = first_group(offered, kAny, preferred);
   if (!group) return std::nullopt;
   return group;
@@ -291,8 +290,7 @@ bool allows(const std::vector<IkeProposal>& ours, const IkeSuite& suite) {
   };
   return std::any_of(ours.begin(), ours.end(), [&](const IkeProposal& mine) {
     return holds(mine.ciphers, IkeProposal::Cipher{suite.encr, suite.key_bits}) && holds(mine.prfs, suite.prf) &&
-           holds(mine.groups, suite.group) &&
-           (suite.integ == crypto::Integ::kNone || holds(mine.integs, suite.integ));
+           holds(mine.groups, suite.group) && (suite.integ == crypto::Integ::kNone || holds(mine.integs, suite.integ));
   });
 }
 

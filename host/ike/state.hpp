@@ -75,8 +75,8 @@ struct PendingRequest {
   std::uint32_t message_id = 0;
   RequestKind kind = RequestKind::kLiveness;
   Bytes request;
-  std::uint32_t child_spi_in = 0;      // the child it is about
-  std::uint32_t new_child_spi_in = 0;  // kCreateChild, kRekeyChild: the SPI we offered
+  std::uint32_t child_spi_in = 0;        // the child it is about
+  std::uint32_t new_child_spi_in = 0;    // kCreateChild, kRekeyChild: the SPI we offered
   std::uint32_t new_child_instance = 0;  // of its slot
   std::string child_name;
   Bytes nonce;                    // ours, for collisions (REK-006)

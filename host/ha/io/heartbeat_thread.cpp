@@ -28,7 +28,7 @@
 namespace tandem::ha {
 namespace {
 
-constexpr int kPriority = 50;             // SCHED_FIFO
+constexpr int kPriority = 50;               // SCHED_FIFO
 constexpr int kExpeditedForwarding = 0xb8;  // DSCP 46 (RFC 3246)
 constexpr unsigned kDatagramsPerWake = 64;  // a socket; a flood must not keep the tick waiting
 constexpr std::size_t kMessagesMax = 256;   // from the main loop; newer facts replace waiting ones
@@ -289,8 +289,7 @@ Result<std::unique_ptr<HeartbeatThread>, std::string> start_heartbeat_thread(Hea
   if (timer.get() < 0 || wake.get() < 0) {
     return Failure{std::string("heartbeat thread: cannot create its timer: ") + std::strerror(errno)};
   }
-  auto thread =
-      std::make_unique<Thread>(config, std::move(open), std::move(hooks), std::move(timer), std::move(wake));
+  auto thread = std::make_unique<Thread>(config, std::move(open), std::move(hooks), std::move(timer), std::move(wake));
   if (!thread->run()) {
     log.warning("heartbeat thread: no real-time priority (needs CAP_SYS_NICE); a loaded machine may cause takeovers");
   }

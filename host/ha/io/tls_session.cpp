@@ -270,14 +270,14 @@ class Engine : public std::enable_shared_from_this<Engine> {
   }
 
   void read(const ConnectionPtr& connection) {
-    connection->stream.async_read_some(
-        asio::buffer(connection->reading), [self = shared_from_this(), connection](ErrorCode error, std::size_t octets) {
-          if (connection->closed) return;
-          if (error) return self->lost(connection, error);
-          self->handlers_.data(ByteView(connection->reading).first(octets));
-          wipe(connection->reading.data(), octets);
-          if (!connection->closed) self->read(connection);
-        });
+    connection->stream.async_read_some(asio::buffer(connection->reading),
+                                       [self = shared_from_this(), connection](ErrorCode error, std::size_t octets) {
+                                         if (connection->closed) return;
+                                         if (error) return self->lost(connection, error);
+                                         self->handlers_.data(ByteView(connection->reading).first(octets));
+                                         wipe(connection->reading.data(), octets);
+                                         if (!connection->closed) self->read(connection);
+                                       });
   }
 
   void write(const ConnectionPtr& connection) {
@@ -358,8 +358,7 @@ Result<std::unique_ptr<TlsSession>, std::string> start_tls_session(boost::asio::
   if (config.partner_name.empty()) return Failure{std::string("sync channel: the partner's certificate name is empty")};
   Result<std::unique_ptr<asio::ssl::context>, std::string> context = make_tls_context(config);
   if (!context) return Failure{context.error()};
-  auto engine =
-      std::make_shared<Engine>(loop, std::move(config), std::move(handlers), log, std::move(context).value());
+  auto engine = std::make_shared<Engine>(loop, std::move(config), std::move(handlers), log, std::move(context).value());
   if (Result<void, std::string> started = engine->start(); !started) return Failure{started.error()};
   return std::unique_ptr<TlsSession>(std::make_unique<AsioTlsSession>(std::move(engine)));
 }

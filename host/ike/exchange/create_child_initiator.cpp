@@ -12,7 +12,9 @@ namespace {
 struct Wanted {
   const ChildConfig* config = nullptr;
   const ChildSaState* old = nullptr;
-  const std::vector<wire::TrafficSelector>& local_ts() const { return old != nullptr ? old->local_ts : config->local_ts; }
+  const std::vector<wire::TrafficSelector>& local_ts() const {
+    return old != nullptr ? old->local_ts : config->local_ts;
+  }
   const std::vector<wire::TrafficSelector>& remote_ts() const {
     return old != nullptr ? old->remote_ts : config->remote_ts;
   }
@@ -149,8 +151,8 @@ bool start_create_child(Engine& engine, Turn& turn, LiveSa& sa, const Intent& in
   pending.nonce = engine.new_nonce();
   Payloads payloads;
   if (wanted.old != nullptr) {
-    payloads.push_back(wire::NotifyPayload{
-        wire::NotifyType::kRekeySa, {}, wire::ProtocolId::kEsp, spi_octets(wanted.old->spi_in)});
+    payloads.push_back(
+        wire::NotifyPayload{wire::NotifyType::kRekeySa, {}, wire::ProtocolId::kEsp, spi_octets(wanted.old->spi_in)});
   }
   payloads.push_back(offer_esp(wanted.config->proposals, slot->spi, true));
   payloads.push_back(wire::NoncePayload{pending.nonce});
@@ -212,9 +214,8 @@ void handle_create_child_response(Engine& engine, Turn& turn, LiveSa& sa, const 
   }
   ChildKeys keys = derive_child_keys(sa.state.suite.prf, sa.state.keys.sk_d, shared, {pending.nonce, nonce->data},
                                      agreed->choice.cipher.encr, agreed->choice.cipher.key_bits);
-  ChildSaState child =
-      make_child(engine, turn.now, *agreed, {pending.new_child_spi_in, pending.new_child_instance}, *route,
-                 std::move(keys), true);
+  ChildSaState child = make_child(engine, turn.now, *agreed, {pending.new_child_spi_in, pending.new_child_instance},
+                                  *route, std::move(keys), true);
   child.carries_outbound = !route_is_used(sa, *route);
   const std::uint32_t spi_in = child.spi_in;
   engine.log.info(name_of(sa) + ": child " + describe(child));

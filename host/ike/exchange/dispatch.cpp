@@ -10,8 +10,8 @@ namespace tandem::ike::exchange {
 namespace {
 
 wire::ExchangeType exchange_of(RequestKind kind) {
-  const bool child = kind == RequestKind::kCreateChild || kind == RequestKind::kRekeyChild ||
-                     kind == RequestKind::kRekeyIke;
+  const bool child =
+      kind == RequestKind::kCreateChild || kind == RequestKind::kRekeyChild || kind == RequestKind::kRekeyIke;
   return child ? wire::ExchangeType::kCreateChildSa : wire::ExchangeType::kInformational;
 }
 
@@ -40,9 +40,9 @@ bool deletes_ike(const Payloads& payloads) {
 void refuse(Engine& engine, Turn& turn, LiveSa& sa, const wire::IkeHeader& header, const RequestHash& hash,
             const OpenError& error) {
   if (error.code == OpenErrc::kUnsupportedCritical) {
-    engine.respond(turn, sa, header, hash,
-                   {notify(wire::NotifyType::kUnsupportedCriticalPayload,
-                           Bytes{static_cast<std::uint8_t>(error.payload)})});
+    engine.respond(
+        turn, sa, header, hash,
+        {notify(wire::NotifyType::kUnsupportedCriticalPayload, Bytes{static_cast<std::uint8_t>(error.payload)})});
     return;
   }
   engine.respond(turn, sa, header, hash, {notify(wire::NotifyType::kInvalidSyntax)});
@@ -54,8 +54,7 @@ void handle_request(Engine& engine, Turn& turn, LiveSa& sa, const wire::IkeHeade
   IkeSaState& state = sa.state;
   const std::uint32_t id = wire::to_u32(header.message_id);
   const RequestHash hash = request_hash(octets);
-  const bool may_be_sync =
-      id == 0 && header.exchange == wire::ExchangeType::kInformational && state.message_id_sync;
+  const bool may_be_sync = id == 0 && header.exchange == wire::ExchangeType::kInformational && state.message_id_sync;
   if (const StoredResponse* stored = find_stored(state, id, hash)) {
     if (may_be_sync && !sync_rate_allows(sa, turn.now)) return;
     engine.count(IkeCounter::kRetransmitsAnswered);
@@ -85,8 +84,7 @@ void handle_request(Engine& engine, Turn& turn, LiveSa& sa, const wire::IkeHeade
     engine.count(IkeCounter::kOutOfWindow);
     return;
   }
-  if (header.exchange != wire::ExchangeType::kInformational &&
-      header.exchange != wire::ExchangeType::kCreateChildSa) {
+  if (header.exchange != wire::ExchangeType::kInformational && header.exchange != wire::ExchangeType::kCreateChildSa) {
     engine.count(IkeCounter::kUnexpected);
     return;
   }

@@ -24,9 +24,9 @@ wire::IkeHeader response_header(const HalfOpen& half) {
 }
 
 void refuse(Engine& engine, Turn& turn, const HalfOpen& half, const Datagram& datagram, wire::NotifyPayload why) {
-  engine.send_free(turn, datagram.local, datagram.remote,
-                   seal(keys_from_responder(half.suite, half.keys), response_header(half), {std::move(why)},
-                        engine.ivs));
+  engine.send_free(
+      turn, datagram.local, datagram.remote,
+      seal(keys_from_responder(half.suite, half.keys), response_header(half), {std::move(why)}, engine.ivs));
   engine.half_open.erase(half.spi_r);
 }
 
@@ -59,8 +59,7 @@ const PeerConfig* authenticate(const Engine& engine, const HalfOpen& half, const
   if (id_i == nullptr || auth == nullptr || auth->method != wire::AuthMethod::kPsk) return nullptr;
   if (id_i->type == wire::IdType::kNull) return nullptr;
   for (const PeerConfig* peer : candidates(engine, payloads, remote)) {
-    const Bytes expected =
-        psk_auth(half.suite.prf, peer->psk, half.request, half.nonce_r, half.keys.sk_pi, *id_i);
+    const Bytes expected = psk_auth(half.suite.prf, peer->psk, half.request, half.nonce_r, half.keys.sk_pi, *id_i);
     if (equal_constant_time(expected, auth->data) && allows(peer->proposals, half.suite)) return peer;
   }
   return nullptr;
@@ -112,9 +111,9 @@ void add_first_child(Engine& engine, Turn& turn, LiveSa& sa, const HalfOpen& hal
     response.push_back(notify(wire::NotifyType::kNoAdditionalSas));
     return;
   }
-  ChildKeys keys = derive_child_keys(sa.state.suite.prf, sa.state.keys.sk_d, SecretBytes{},
-                                     {half.nonce_i, half.nonce_r}, agreed->choice.cipher.encr,
-                                     agreed->choice.cipher.key_bits);
+  ChildKeys keys =
+      derive_child_keys(sa.state.suite.prf, sa.state.keys.sk_d, SecretBytes{}, {half.nonce_i, half.nonce_r},
+                        agreed->choice.cipher.encr, agreed->choice.cipher.key_bits);
   ChildSaState child = make_child(engine, turn.now, *agreed, *slot, *route, std::move(keys), false);
   child.carries_outbound = true;
   wire::Proposal answer = agreed->choice.answer;
@@ -132,9 +131,9 @@ void establish(Engine& engine, Turn& turn, HalfOpen& half, const PeerConfig& pee
   engine.count(IkeCounter::kEstablished);
   engine.log.info(name_of(sa) + " established with " + sa.state.remote_id + " at " + to_string(sa.state.remote));
   const wire::IdPayload id_r{wire::Side::kResponder, wire::IdType{peer.local_id.kind}, peer.local_id.data, {}};
-  Payloads response{id_r, wire::AuthPayload{wire::AuthMethod::kPsk,
-                                            psk_auth(sa.state.suite.prf, peer.psk, half.response, half.nonce_i,
-                                                     sa.state.keys.sk_pr, id_r)}};
+  Payloads response{id_r,
+                    wire::AuthPayload{wire::AuthMethod::kPsk, psk_auth(sa.state.suite.prf, peer.psk, half.response,
+                                                                       half.nonce_i, sa.state.keys.sk_pr, id_r)}};
   add_first_child(engine, turn, sa, half, request, response);
   if (sa.state.message_id_sync) response.push_back(notify(wire::NotifyType::kIkev2MessageIdSyncSupported));
   if (sa.state.replay_counter_sync) response.push_back(notify(wire::NotifyType::kIpsecReplayCounterSyncSupported));

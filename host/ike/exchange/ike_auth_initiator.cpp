@@ -38,8 +38,8 @@ bool authentic(const Attempt& attempt, const Payloads& payloads) {
   if (id_r == nullptr || auth == nullptr || auth->method != wire::AuthMethod::kPsk) return false;
   const Identity identity{static_cast<std::uint8_t>(id_r->type), id_r->data};
   if (attempt.peer->remote_id && *attempt.peer->remote_id != identity) return false;
-  const Bytes expected = psk_auth(attempt.suite.prf, attempt.peer->psk, attempt.init_response, attempt.nonce_i,
-                                  attempt.keys.sk_pr, *id_r);
+  const Bytes expected =
+      psk_auth(attempt.suite.prf, attempt.peer->psk, attempt.init_response, attempt.nonce_i, attempt.keys.sk_pr, *id_r);
   return equal_constant_time(expected, auth->data);
 }
 
@@ -77,8 +77,8 @@ IkeSaState make_state(Engine& engine, const Turn& turn, Attempt& attempt, const 
 void take_first_child(Engine& engine, Turn& turn, LiveSa& sa, const Attempt& attempt, const Payloads& payloads) {
   if (!attempt.slot) return;
   const ChildConfig& config = *find_child_config(*attempt.peer, attempt.child);
-  const auto agreed = check_child_answer(config, offer_esp(config.proposals, attempt.slot->spi, false),
-                                         config.local_ts, config.remote_ts, payloads);
+  const auto agreed = check_child_answer(config, offer_esp(config.proposals, attempt.slot->spi, false), config.local_ts,
+                                         config.remote_ts, payloads);
   const auto route = agreed ? engine.slots.allocate_route() : std::nullopt;
   if (!route) {
     engine.count(IkeCounter::kNoProposal);
@@ -92,9 +92,9 @@ void take_first_child(Engine& engine, Turn& turn, LiveSa& sa, const Attempt& att
     if (config.start) engine.schedule_start(*attempt.peer, config.name, turn.now + kFailureWait);
     return;
   }
-  ChildKeys keys = derive_child_keys(sa.state.suite.prf, sa.state.keys.sk_d, SecretBytes{},
-                                     {attempt.nonce_i, attempt.nonce_r}, agreed->choice.cipher.encr,
-                                     agreed->choice.cipher.key_bits);
+  ChildKeys keys =
+      derive_child_keys(sa.state.suite.prf, sa.state.keys.sk_d, SecretBytes{}, {attempt.nonce_i, attempt.nonce_r},
+                        agreed->choice.cipher.encr, agreed->choice.cipher.key_bits);
   ChildSaState child = make_child(engine, turn.now, *agreed, *attempt.slot, *route, std::move(keys), true);
   child.carries_outbound = true;
   engine.log.info(name_of(sa) + ": child " + describe(child));

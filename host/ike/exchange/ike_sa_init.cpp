@@ -43,8 +43,7 @@ bool admit(Engine& engine, Turn& turn, const Datagram& datagram, const wire::Mes
   const std::uint64_t spi_i = wire::to_u64(message.header.spi_initiator);
   if (engine.half_open.size() >= engine.config.half_open_cookie_above) {
     const auto* cookie = wire::find_notify(message.payloads, wire::NotifyType::kCookie);
-    if (cookie == nullptr ||
-        !engine.cookies.verify(cookie->data, offer.nonce->data, datagram.remote.address, spi_i)) {
+    if (cookie == nullptr || !engine.cookies.verify(cookie->data, offer.nonce->data, datagram.remote.address, spi_i)) {
       engine.count(IkeCounter::kCookiesSent);
       Bytes fresh = engine.cookies.make(turn.now, offer.nonce->data, datagram.remote.address, spi_i);
       answer(engine, turn, datagram, message.header, notify(wire::NotifyType::kCookie, std::move(fresh)));
@@ -118,8 +117,7 @@ void handle_init_request(Engine& engine, Turn& turn, const Datagram& datagram, B
     return;
   }
   if (!admit(engine, turn, datagram, *message, offer)) return;
-  const auto choice =
-      choose_ike(*offer.sa, acceptable_proposals(engine, datagram.remote.address), offer.ke->group);
+  const auto choice = choose_ike(*offer.sa, acceptable_proposals(engine, datagram.remote.address), offer.ke->group);
   if (!choice) {
     engine.count(IkeCounter::kNoProposal);
     answer(engine, turn, datagram, message->header, notify(wire::NotifyType::kNoProposalChosen));

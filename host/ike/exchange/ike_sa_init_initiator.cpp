@@ -124,8 +124,7 @@ void drop_attempt(Engine& engine, Turn& turn, std::uint64_t spi_i, std::string_v
     old->liveness_at = turn.now;
     turn.change(*attempt.replaces);
   } else if (child != nullptr && child->start) {
-    engine.schedule_start(*attempt.peer, attempt.child,
-                          turn.now + kTemporaryWait + engine.jitter(2 * kTemporaryWait));
+    engine.schedule_start(*attempt.peer, attempt.child, turn.now + kTemporaryWait + engine.jitter(2 * kTemporaryWait));
   }
   engine.attempts.erase(found);
 }

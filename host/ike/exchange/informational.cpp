@@ -12,8 +12,8 @@ void restart_child(Engine& engine, const Turn& turn, const LiveSa& sa, const std
   const ChildConfig* config = find_child_config(*sa.peer, name);
   if (config == nullptr || !config->start) return;
   const bool at_once = turn.now < engine.taken_over_at + kTakeoverSpread;  // HA-012
-  engine.schedule_start(*sa.peer, name,
-                        at_once ? turn.now : turn.now + std::chrono::seconds(1) + engine.jitter(std::chrono::seconds(1)));
+  engine.schedule_start(
+      *sa.peer, name, at_once ? turn.now : turn.now + std::chrono::seconds(1) + engine.jitter(std::chrono::seconds(1)));
 }
 
 // The peer deletes children, named by its inbound SPIs: ours that are paired with them go too (IKE-022).
@@ -38,8 +38,8 @@ void delete_children(Engine& engine, Turn& turn, LiveSa& sa, const wire::DeleteP
 // An SA that a rekey of the peer made for this one: as recorded, or, after a takeover, as its shape tells.
 LiveSa* find_successor(Engine& engine, const LiveSa& sa) {
   if (sa.successor) return engine.find(*sa.successor);
-  const bool rekeying = sa.state.phase == IkePhase::kReplaced ||
-                        (sa.state.pending && sa.state.pending->kind == RequestKind::kRekeyIke);
+  const bool rekeying =
+      sa.state.phase == IkePhase::kReplaced || (sa.state.pending && sa.state.pending->kind == RequestKind::kRekeyIke);
   if (!rekeying) return nullptr;
   for (const auto& [spi, other] : engine.sas) {
     const IkeSaState& state = other->state;

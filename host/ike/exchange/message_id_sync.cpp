@@ -30,8 +30,8 @@ void begin_attempt(Engine& engine, Turn& turn, LiveSa& sa, unsigned attempt) {
   sync.m1 = state.next_send_id + (std::max(state.peer_window, 1u) << attempt) + state.sync_attempts;
   sync.p1 = state.next_recv_id;
   ++state.sync_attempts;
-  const wire::NotifyPayload payload = wire::encode(
-      wire::MessageIdSync{sync.nonce, wire::MessageId{sync.m1}, wire::MessageId{sync.p1}});
+  const wire::NotifyPayload payload =
+      wire::encode(wire::MessageIdSync{sync.nonce, wire::MessageId{sync.m1}, wire::MessageId{sync.p1}});
   sync.request = engine.seal_for(sa, wire::ExchangeType::kInformational, false, 0, {payload});
   sa.sync = std::move(sync);
   turn.change(state.local_spi());
@@ -71,8 +71,8 @@ bool sync_rate_allows(LiveSa& sa, TimePoint now) {
 }
 
 void handle_sync_request(Engine& engine, Turn& turn, LiveSa& sa, const Request& request) {
-  const auto sync = wire::parse_message_id_sync(
-      *wire::find_notify(request.payloads, wire::NotifyType::kIkev2MessageIdSync));
+  const auto sync =
+      wire::parse_message_id_sync(*wire::find_notify(request.payloads, wire::NotifyType::kIkev2MessageIdSync));
   IkeSaState& state = sa.state;
   if (!sync || state.phase != IkePhase::kEstablished || wire::to_u32(sync->send) < lowest_sync_id(state) ||
       wire::to_u32(sync->send) >= kMessageIdLimit || wire::to_u32(sync->recv) >= kMessageIdLimit) {
@@ -91,9 +91,9 @@ void handle_sync_request(Engine& engine, Turn& turn, LiveSa& sa, const Request& 
   state.next_send_id = p2;
   state.next_recv_id = m2;
   apply_replay_counter_sync(engine, turn, sa, request.payloads);
-  Bytes response = engine.seal_for(
-      sa, wire::ExchangeType::kInformational, true, 0,
-      {wire::encode(wire::MessageIdSync{sync->nonce, wire::MessageId{p2}, wire::MessageId{m2}})});
+  Bytes response =
+      engine.seal_for(sa, wire::ExchangeType::kInformational, true, 0,
+                      {wire::encode(wire::MessageIdSync{sync->nonce, wire::MessageId{p2}, wire::MessageId{m2}})});
   engine.gate(turn, sa, response);
   store_sync_response(state, request.hash, std::move(response));
   turn.change(state.local_spi());

@@ -164,7 +164,8 @@ void inherit_children(Engine& engine, Turn& turn, LiveSa& successor, LiveSa& old
   successor.predecessor.reset();
   turn.change(old_spi);
   turn.change_before(new_spi, old_spi);
-  engine.log.info(name_of(successor) + " replaces " + wire::to_string(wire::IkeSpi{static_cast<std::uint64_t>(old_spi)}));
+  engine.log.info(name_of(successor) + " replaces " +
+                  wire::to_string(wire::IkeSpi{static_cast<std::uint64_t>(old_spi)}));
 }
 
 void confirm_successor(Engine& engine, Turn& turn, LiveSa& successor) {
@@ -213,8 +214,7 @@ void handle_rekey_ike_request(Engine& engine, Turn& turn, LiveSa& sa, const Requ
   drop_superseded(engine, turn, sa);
   const std::uint64_t spi_r = engine.new_ike_spi();
   const Bytes nonce_r = engine.new_nonce();
-  IkeSaState state =
-      successor_state(engine, turn, sa, choice->suite, read_ike_spi(choice->peer_spi), spi_r, false);
+  IkeSaState state = successor_state(engine, turn, sa, choice->suite, read_ike_spi(choice->peer_spi), spi_r, false);
   state.keys = derive_rekeyed_ike_keys(choice->suite, sa.state.suite.prf, sa.state.keys.sk_d, *shared,
                                        {nonce->data, nonce_r}, state.spi_i, state.spi_r);
   LiveSa& successor = engine.add_sa(turn, std::move(state), *sa.peer);
@@ -279,8 +279,7 @@ void handle_rekey_ike_response(Engine& engine, Turn& turn, LiveSa& sa, const Pen
     reauthenticate(engine, turn, sa);
     return;
   }
-  const auto choice =
-      check_ike_answer(offer_ike(sa.peer->proposals, ike_spi_octets(pending.new_ike_spi)), *answer);
+  const auto choice = check_ike_answer(offer_ike(sa.peer->proposals, ike_spi_octets(pending.new_ike_spi)), *answer);
   if (!choice || choice->peer_spi.size() != 8 || read_ike_spi(choice->peer_spi) == 0 ||
       choice->suite.group != sa.dh->group() || ke->group != static_cast<std::uint16_t>(sa.dh->group())) {
     reauthenticate(engine, turn, sa);
@@ -291,8 +290,8 @@ void handle_rekey_ike_response(Engine& engine, Turn& turn, LiveSa& sa, const Pen
     reauthenticate(engine, turn, sa);
     return;
   }
-  IkeSaState state = successor_state(engine, turn, sa, choice->suite, pending.new_ike_spi,
-                                     read_ike_spi(choice->peer_spi), true);
+  IkeSaState state =
+      successor_state(engine, turn, sa, choice->suite, pending.new_ike_spi, read_ike_spi(choice->peer_spi), true);
   state.keys = derive_rekeyed_ike_keys(choice->suite, sa.state.suite.prf, sa.state.keys.sk_d, *shared,
                                        {pending.nonce, nonce->data}, state.spi_i, state.spi_r);
   LiveSa& ours = engine.add_sa(turn, std::move(state), *sa.peer);

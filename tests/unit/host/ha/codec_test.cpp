@@ -13,7 +13,8 @@ ByteView body(const Bytes& frame) { return ByteView(frame).subspan(kFrameLengthO
 
 template <typename T>
 T round_trip(const T& record) {
-  Result<Frame, std::string> frame = decode_frame(kNow, body(encode_record(kNow, 77, Record(std::in_place_type<T>, record))));
+  Result<Frame, std::string> frame =
+      decode_frame(kNow, body(encode_record(kNow, 77, Record(std::in_place_type<T>, record))));
   REQUIRE(frame.ok());
   auto& decoded = std::get<RecordFrame>(*frame);
   CHECK(decoded.number == 77);

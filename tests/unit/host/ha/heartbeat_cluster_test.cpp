@@ -34,7 +34,7 @@ struct Outage {
 
 // What one seed's run is made of.
 struct Shape {
-  bool one_way_only = false;  // only one direction ever loses anything
+  bool one_way_only = false;     // only one direction ever loses anything
   std::array<double, 2> loss{};  // of what member index 0 / 1 sends
   std::array<std::vector<Outage>, 2> outages;
   double duplicate = 0;
@@ -280,7 +280,8 @@ Shape random_shape(std::uint64_t seed) {
   shape.delay_max = random.below(4) == 0 ? 8 * kMs : 300 * kUs;
   // A paused member is deaf and mute as in a cut of both directions: in one-way runs only the active pauses, and only
   // where it hears well when it wakes.
-  if (!(shape.one_way_only && bad == 1) && random.below(2) == 0) shape.pauses[0] = random_windows(random, 2, 200 * kMs, shape.end);
+  if (!(shape.one_way_only && bad == 1) && random.below(2) == 0)
+    shape.pauses[0] = random_windows(random, 2, 200 * kMs, shape.end);
   if (!shape.one_way_only && random.below(3) == 0) shape.pauses[1] = random_windows(random, 2, 200 * kMs, shape.end);
   if (random.below(3) == 0) shape.grant_ends = static_cast<Ns>(random.below(400)) * kMs;
   if (random.below(4) == 0) shape.new_key = static_cast<Ns>(random.below(400)) * kMs;

@@ -74,7 +74,7 @@ TEST_CASE("replayed, reflected, damaged and cut heartbeats are refused", "[N7]")
   CHECK(c.active.totals().rejected == 1);
   REQUIRE_FALSE(c.standby.handle_datagram(at(20), next).datagrams.empty());
   CHECK(c.standby.handle_datagram(at(20), beat).datagrams.empty());
-  CHECK(c.standby.totals().rejected == 1);
+  CHECK(c.standby.handle_datagram(at(20), next).datagrams.empty());
   const Bytes fresh = c.active.tick(at(30)).datagrams.at(0);
   for (std::size_t i = 0; i < fresh.size(); ++i) {
     Bytes damaged = fresh;
@@ -184,7 +184,8 @@ TEST_CASE("rank is epoch, then activation, then member", "[N7]") {
     std::uint64_t activation;
     bool deposes;  // member 2 against member 1 in epoch 5, activation 5
   };
-  for (const Case& item : {Case{6, 1, true}, Case{4, 9, false}, Case{5, 6, true}, Case{5, 4, false}, Case{5, 5, true}}) {
+  for (const Case& item :
+       {Case{6, 1, true}, Case{4, 9, false}, Case{5, 6, true}, Case{5, 4, false}, Case{5, 5, true}}) {
     Couple c;
     c.active.set_facts(at(1), {Role::kActive, true, false, 5, 5});
     const HeartbeatStep beat = c.standby.set_facts(at(2), {Role::kActive, true, false, item.epoch, item.activation});

@@ -42,7 +42,7 @@ TEST_CASE("a reserved activation survives reopening, and the file is private", "
     CHECK((*store)->durable() == round * 3);
     for (std::uint64_t n = 1; n <= 3; ++n) REQUIRE((*store)->reserve(round * 3 + n).ok());
   }
-  struct stat status{};
+  struct stat status {};
   REQUIRE(::stat(folder.file().c_str(), &status) == 0);
   CHECK((status.st_mode & 0777) == 0600);
 }

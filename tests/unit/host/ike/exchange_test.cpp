@@ -2,6 +2,7 @@
 // Every exchange in both roles, and under every single loss, repetition and delay; collisions.
 #include <catch2/catch.hpp>
 
+#include "host/ike/sk_payload.hpp"
 #include "world.hpp"
 
 using namespace tandem;
@@ -182,6 +183,48 @@ TEST_CASE("simultaneous rekeys of the IKE SA leave one IKE SA with the child", "
   }
 }
 
+TEST_CASE("of two crossing rekeys the one with the lowest nonce is redundant", "[REK-006][REK-007]") {
+  for (const bool ike : {false, true}) {
+    for (std::uint64_t seed = 0; seed < 8; ++seed) {
+      World world;
+      world.connect();
+      for (std::uint64_t i = 0; i < seed; ++i) static_cast<void>(world.a.active().random.u64());
+      const IkeSaState old = established(world.a).front()->clone();
+      const std::size_t first = world.history.size();
+      const auto begin = [&](Site& site) {
+        return ike ? site.core().rekey_ike(world.now, only_sa(site)).value()
+                   : site.core().rekey_child(world.now, only_child(site).spi_in).value();
+      };
+      Step from_a = begin(world.a);
+      Step from_b = begin(world.b);
+      world.perform(world.a, std::move(from_a));
+      world.perform(world.b, std::move(from_b));
+      world.run_for(seconds(100));
+      // The lowest nonce on each exchange; a request of one site and its answer are one exchange.
+      std::map<bool, Bytes> lowest;
+      for (std::size_t i = first; i < first + 4; ++i) {
+        const Datagram& datagram = world.history[i];
+        const bool by_a = datagram.local.address == world.a.address;
+        const bool response = (datagram.octets[19] & 0x20) != 0;
+        const auto payloads =
+            open(by_a ? keys_from_initiator(old.suite, old.keys) : keys_from_responder(old.suite, old.keys),
+                 datagram.octets);
+        REQUIRE(payloads.ok());
+        const Bytes& nonce = wire::find<wire::NoncePayload>(*payloads)->data;
+        Bytes& low = lowest[by_a != response];
+        if (low.empty() || nonce < low) low = nonce;
+      }
+      const bool a_survives = lowest[true] > lowest[false];
+      INFO("seed " << seed << (ike ? ", IKE SA" : ", child"));
+      if (ike) {
+        CHECK(established(world.a).front()->original_initiator == a_survives);
+      } else {
+        CHECK(only_child(world.a).we_initiated == a_survives);
+      }
+    }
+  }
+}
+
 TEST_CASE("what one end begins may cross anything that the other begins", "[REK][IKE-022]") {
   for (const Scenario& first : scenarios()) {
     for (const Scenario& second : scenarios()) {
@@ -208,7 +251,9 @@ TEST_CASE("the responder of a rekey sends on the new child when traffic shows th
   const std::uint32_t route = only_child(world.b).route;
   // The DELETE of the old child stays out, so only traffic can tell.
   const std::size_t first = world.sent;
-  world.network = [&](std::size_t number, const Datagram&) { return number - first < 2 ? Fate{milliseconds(5)} : Fate{}; };
+  world.network = [&](std::size_t number, const Datagram&) {
+    return number - first < 2 ? Fate{milliseconds(5)} : Fate{};
+  };
   world.perform(world.a, world.a.core().rekey_child(world.now, only_child(world.a).spi_in).value());
   world.run_for(milliseconds(100));
   const IkeSaState* state = established(world.b).front();

@@ -172,7 +172,8 @@ TEST_CASE("random octets do nothing", "[hostile]") {
       octets[17] = 0x20;
       octets[18] = static_cast<std::uint8_t>(34 + random.below(4));
     }
-    const Step step = world.b.core().handle_datagram(world.now, {{world.b.address, port}, {world.a.address, port}, octets});
+    const Step step =
+        world.b.core().handle_datagram(world.now, {{world.b.address, port}, {world.a.address, port}, octets});
     REQUIRE(step.changed.empty());
     REQUIRE(step.gated.empty());
   }

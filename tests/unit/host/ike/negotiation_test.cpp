@@ -5,6 +5,7 @@
 #include "host/crypto/dh.hpp"
 #include "host/ike/auth_psk.hpp"
 #include "host/ike/keys.hpp"
+#include "host/ike/message_window.hpp"
 #include "host/ike/nat.hpp"
 #include "host/ike/sk_payload.hpp"
 #include "host/wire/encode.hpp"
@@ -27,10 +28,9 @@ Config config_b() {
 }  // namespace
 
 TEST_CASE("all supported algorithms work", "[ALG-002][AEAD-001][AUTH-005]") {
-  for (const char* text :
-       {"aes128gcm16-prfsha256-x25519", "aes256gcm16-prfsha512-ecp256", "aes128-sha256-modp2048",
-        "aes256-sha384-ecp384", "aes256-sha512-prfsha256-x25519", "aes256gcm16-prfsha384-ecp521",
-        "aes128gcm16-prfsha256-modp3072", "chacha20poly1305-prfsha256-x25519"}) {
+  for (const char* text : {"aes128gcm16-prfsha256-x25519", "aes256gcm16-prfsha512-ecp256", "aes128-sha256-modp2048",
+                           "aes256-sha384-ecp384", "aes256-sha512-prfsha256-x25519", "aes256gcm16-prfsha384-ecp521",
+                           "aes128gcm16-prfsha256-modp3072", "chacha20poly1305-prfsha256-x25519"}) {
     INFO(text);
     Config a = config_a();
     Config b = config_b();
@@ -231,13 +231,13 @@ TEST_CASE("a NAT moves both ends to port 4500 and later rebinding is followed", 
   world.run_for(seconds(10));
   CHECK(disagreement(world) == "");
   CHECK(established(world.b).front()->remote == Endpoint{outside, 24500});
-  const Step moved =
-      world.b.core().handle_peer_moved(world.now, only_child(world.b).spi_in, Endpoint{outside, 31000});
+  const Step moved = world.b.core().handle_peer_moved(world.now, only_child(world.b).spi_in, Endpoint{outside, 31000});
   CHECK(moved.changed.size() == 1);
   CHECK(established(world.b).front()->remote.port == 31000);
 }
 
-TEST_CASE("INITIAL_CONTACT drops what is left of an earlier life, but is never sent after a takeover", "[IKE-018][HA-015]") {
+TEST_CASE("INITIAL_CONTACT drops what is left of an earlier life, but is never sent after a takeover",
+          "[IKE-018][HA-015]") {
   World world;
   world.connect();
   REQUIRE(established(world.b).size() == 1);
@@ -251,6 +251,47 @@ TEST_CASE("INITIAL_CONTACT drops what is left of an earlier life, but is never s
   CHECK(established(world.b).size() == 1);
   CHECK(only_sa(world.b) != before);
   CHECK(disagreement(world) == "");
+}
+
+TEST_CASE("both ends may start at once and both end with the same SAs", "[IKE-018]") {
+  Config a = config_a();
+  Config b = config_b();
+  a.peers[0].children[0].start = true;
+  b.peers[0].children[0].start = true;
+  World world(std::move(a), std::move(b));
+  world.run_for(seconds(100));
+  CHECK(disagreement(world) == "");
+  CHECK(established(world.a).size() >= 1);
+  CHECK(world.a.core().counter(IkeCounter::kTimedOut) == 0);
+}
+
+TEST_CASE("the end behind a NAT keeps the mapping alive by single octets that the other ignores", "[NAT-005]") {
+  World world;
+  const IpAddress outside = *IpAddress::parse("198.51.100.7");
+  world.rewrite = [&](Datagram datagram) {
+    if (datagram.local.address == world.a.address) datagram.local.address = outside;
+    if (datagram.remote.address == outside) datagram.remote.address = world.a.address;
+    return datagram;
+  };
+  world.connect();
+  const std::uint64_t malformed = world.b.core().counter(IkeCounter::kMalformed);
+  world.run_for(seconds(90));
+  std::size_t keepalives = 0;
+  for (const Datagram& datagram : world.history) keepalives += datagram.octets == Bytes{0xff} ? 1 : 0;
+  CHECK(keepalives == 4);
+  CHECK(world.b.core().counter(IkeCounter::kMalformed) == malformed);
+}
+
+TEST_CASE("a peer's window is noted and only grows", "[IKE-005]") {
+  IkeSaState state;
+  const auto window = [](Bytes data) {
+    return std::vector<wire::Payload>{
+        wire::NotifyPayload{wire::NotifyType::kSetWindowSize, std::move(data), wire::ProtocolId::kNone, {}}};
+  };
+  CHECK(note_window(state, window({0, 0, 0, 5})));
+  CHECK_FALSE(note_window(state, window({0, 0, 0, 2})));
+  CHECK_FALSE(note_window(state, window({0, 0, 9})));
+  CHECK(state.peer_window == 5);
 }
 
 TEST_CASE("what strongSwan adds to its messages is tolerated", "[interop]") {

@@ -78,9 +78,9 @@ std::unique_ptr<Member> make_member(Site& site, std::uint8_t number) {
   Config config = copy(site.config);
   config.member = number;
   ++site.seed;
-  return std::make_unique<Member>(
-      std::move(config), site.seed * 7919,
-      static_cast<std::uint32_t>(0x80000000u + (site.seed << 20)), static_cast<std::uint16_t>(number << 10 | site.seed));
+  return std::make_unique<Member>(std::move(config), site.seed * 7919,
+                                  static_cast<std::uint32_t>(0x80000000u + (site.seed << 20)),
+                                  static_cast<std::uint16_t>(number << 10 | site.seed));
 }
 
 }  // namespace
@@ -237,9 +237,8 @@ std::string disagreement(World& world) {
     return std::to_string(of_a.size()) + " and " + std::to_string(of_b.size()) + " IKE SAs";
   }
   for (const IkeSaState* x : of_a) {
-    const auto found = std::find_if(of_b.begin(), of_b.end(), [x](const IkeSaState* y) {
-      return y->spi_i == x->spi_i && y->spi_r == x->spi_r;
-    });
+    const auto found = std::find_if(of_b.begin(), of_b.end(),
+                                    [x](const IkeSaState* y) { return y->spi_i == x->spi_i && y->spi_r == x->spi_r; });
     if (found == of_b.end()) return "IKE SA without a partner";
     const IkeSaState& y = **found;
     if (!(x->keys.sk_d == y.keys.sk_d) || x->original_initiator == y.original_initiator) return "IKE keys differ";

@@ -40,7 +40,10 @@ class Slots final : public ChildSlots {
 // One member: what a core needs to live.
 struct Member {
   Member(Config config, std::uint64_t seed, std::uint32_t first_spi, std::uint16_t incarnation_of_member)
-      : random(seed), slots(first_spi), core(std::move(config), random, slots, log), incarnation(incarnation_of_member) {}
+      : random(seed),
+        slots(first_spi),
+        core(std::move(config), random, slots, log),
+        incarnation(incarnation_of_member) {}
   SeededRandom random;
   Slots slots;
   CapturingLog log;
