@@ -2,6 +2,7 @@
 // A card in a test: memory, pipeline, and short ways to fill its tables, build packets and read results.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <cstdlib>
@@ -75,7 +76,7 @@ inline Octets frame(const std::array<std::uint8_t, 6>& target, const Octets& pac
   std::memcpy(out.data(), target.data(), 6);
   out[6] = 0x02;
   store_be16(&out[12], type);
-  std::memcpy(out.data() + 14, packet.data(), packet.size());
+  std::copy(packet.begin(), packet.end(), out.begin() + 14);
   return out;
 }
 
@@ -283,7 +284,7 @@ class Rig {
       std::memset(buffer, 0xaa, kBufferOctets);
       packets[i].data = buffer + kHeadroom;
       packets[i].octets = static_cast<std::uint32_t>(frames[i].size());
-      std::memcpy(packets[i].data, frames[i].data(), std::min<std::size_t>(frames[i].size(), kFrameMax + kTailroom));
+      std::copy_n(frames[i].begin(), std::min<std::size_t>(frames[i].size(), kFrameMax + kTailroom), packets[i].data);
     }
     pipeline_->process(port, packets.data(), static_cast<std::uint32_t>(frames.size()), now_ns);
     return results(packets.data(), frames.size());
@@ -297,7 +298,7 @@ class Rig {
     record.kind = static_cast<std::uint32_t>(kind);
     record.port = static_cast<std::uint32_t>(port);
     record.octets = static_cast<std::uint32_t>(packet.size());
-    std::memcpy(record.packet, packet.data(), std::min<std::size_t>(packet.size(), kFrameMax));
+    std::copy_n(packet.begin(), std::min<std::size_t>(packet.size(), kFrameMax), record.packet);
     ++index.produced;
   }
   std::vector<Result> process_injected() {
