@@ -153,12 +153,11 @@ ike::Identity read_identity(const TomlView& table, const char* key) {
 }
 
 ike::SyncPolicy read_sync(const TomlView& table) {
-  const std::string text = table.optional_text("sync").value_or("once");
-  if (text == "once") return ike::SyncPolicy::kOnce;
+  const std::string text = table.optional_text("sync").value_or("doubt");
   if (text == "always") return ike::SyncPolicy::kAlways;
   if (text == "doubt") return ike::SyncPolicy::kDoubt;
   if (text == "never") return ike::SyncPolicy::kNever;
-  table.fail("sync", "is one of once, always, doubt, never");
+  table.fail("sync", "is one of always, doubt, never");
 }
 
 ike::PeerConfig read_peer(const TomlView& table) {

@@ -64,10 +64,10 @@ struct ChildConfig {
   bool start = false;  // we initiate it, and again when it is lost
 };
 
-// When a takeover begins a message-ID sync (SYNC-027). kOnce: with doubtful counters, and at the first takeover of an
-// IKE SA. More often than needed is no virtue: strongSwan 5.9 derives its AES-GCM IVs from the message ID, can so
-// answer message ID 0 only once beside its IKE_SA_INIT, and destroys the IKE SA at the second sync.
-enum class SyncPolicy : std::uint8_t { kOnce = 0, kAlways = 1, kDoubt = 2, kNever = 3 };
+// When a takeover begins a message-ID sync (SYNC-027): always, or only when a counter is in doubt. More often than
+// needed is no virtue: strongSwan 5.9 derives its AES-GCM IVs from the message ID, so it can answer message ID 0 only
+// once and destroys the IKE SA at the second sync; and it does not give up a request that it has out.
+enum class SyncPolicy : std::uint8_t { kAlways = 0, kDoubt = 1, kNever = 2 };
 
 struct PeerConfig {
   std::string name;
@@ -81,7 +81,7 @@ struct PeerConfig {
   Duration rekey_after = std::chrono::hours(4);
   Duration hard_lifetime = std::chrono::minutes(264);
   Duration liveness_after = std::chrono::seconds(30);
-  SyncPolicy sync = SyncPolicy::kOnce;
+  SyncPolicy sync = SyncPolicy::kDoubt;
   bool announce_message_id_sync = true;  // SYNC-005
   bool announce_replay_counter_sync = true;
 };

@@ -40,8 +40,7 @@ bool wants_sync(const LiveSa& sa, bool exact) {
   }
   // During an IKE rekey the peer may have replaced the SA already, and would not answer (SYNC-029, SYNC-049).
   if (sa.state.pending && sa.state.pending->kind == RequestKind::kRekeyIke) return false;
-  const bool first = sa.peer->sync == SyncPolicy::kOnce && sa.state.sync_attempts == 0;
-  return sa.peer->sync == SyncPolicy::kAlways || first || !exact;
+  return sa.peer->sync == SyncPolicy::kAlways || !exact;
 }
 
 // An IKE rekey of ours that was complete: its successor is here, only the old SA's last state did not arrive.
