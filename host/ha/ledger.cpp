@@ -204,6 +204,17 @@ void Ledger::on_inbound(TimePoint now, std::uint32_t spi_in, std::uint64_t edge)
   impl_->enqueue(spi_in, *pair);
 }
 
+void Ledger::raise_floor(TimePoint now, std::uint32_t spi_in, std::uint64_t to) {
+  Pair* pair = impl_->find(spi_in);
+  if (pair == nullptr) return;
+  pair->out.floor = std::max(pair->out.floor, to);
+  // The jump is no traffic.
+  pair->out.last_value = std::max(pair->out.last_value, to);
+  pair->out.last_time = now;
+  pair->out.needed = std::max(pair->out.needed, to);
+  impl_->enqueue(spi_in, *pair);
+}
+
 std::vector<CreditEntry> Ledger::take_requests(std::uint32_t epoch, std::size_t max) {
   std::vector<CreditEntry> entries;
   while (!impl_->due.empty() && entries.size() < max) {

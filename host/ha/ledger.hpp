@@ -20,7 +20,7 @@ struct LedgerConfig {
   Duration in_horizon = std::chrono::milliseconds(20);    // traffic that one inbound block covers
   std::uint64_t out_block_min = 256;
   std::uint64_t out_block_max = 1u << 22;
-  std::uint64_t in_block_min = 32;
+  std::uint64_t in_block_min = 1;  // a slow SA loses nothing at a takeover; the card holds what comes in a burst
   std::uint64_t in_block_max = 1u << 20;
   std::uint32_t grant = 1024;  // G, the implicit grant of a handover
 };
@@ -57,6 +57,8 @@ class Ledger {
   // marks the SA for reservation. A bound_hit beyond the bound reserves from the packet's number on, at once.
   void on_outbound(TimePoint now, std::uint32_t spi_in, std::uint64_t next);
   void on_inbound(TimePoint now, std::uint32_t spi_in, std::uint64_t edge);
+  // The outbound number is to rise to `to` at least (RFC 6311 5.2): reserves from there, and the card gets a floor.
+  void raise_floor(TimePoint now, std::uint32_t spi_in, std::uint64_t to);
   // Reservations that are due, at most `max`; each is then in flight until acknowledged() or abandon().
   std::vector<CreditEntry> take_requests(std::uint32_t epoch, std::size_t max);
   bool has_requests() const;

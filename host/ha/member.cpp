@@ -9,6 +9,7 @@ namespace {
 constexpr Duration kTrafficScan = std::chrono::seconds(5);
 constexpr std::size_t kEventsPerTurn = 512;
 constexpr std::size_t kPuntsPerTurn = 256;
+constexpr std::size_t kBeyondMax = 1024;  // packets held for a bound to rise; the oldest go
 
 std::vector<sad::ProtectRule> protect_rules(const ike::Config& config,
                                             std::vector<std::pair<std::string, std::string>>& tags) {
@@ -100,6 +101,8 @@ void Member::ike_datagram(TimePoint now, const ike::Datagram& datagram) {
 }
 
 void Member::apply(TimePoint now, ike::Step step) {
+  for (const ike::OutboundJump& jump : step.outbound_jumps) jump_outbound(now, jump);
+  if (!step.outbound_jumps.empty()) flush_reservations(now);
   for (const ike::LocalSpi spi : step.changed) {
     const ike::IkeSaState* state = ike_.state(spi);
     if (state == nullptr) continue;
@@ -143,6 +146,8 @@ void Member::install_children(TimePoint now, const ike::IkeSaState& state) {
     }
     slow_path_.want(card::Port::kOuter, state.remote.address);
   }
+  // A child that may still come of our own request keeps its slot on the survivor.
+  if (state.pending && state.pending->new_child_spi_in != 0) sad_.slots().take(state.pending->new_child_spi_in);
   remove_children(state.local_spi(), keep);
 }
 
@@ -161,6 +166,7 @@ void Member::remove_children(ike::LocalSpi owner, const std::set<std::uint32_t>&
 
 void Member::write(const std::vector<CardCredits>& credits) {
   for (const CardCredits& credit : credits) sad_.set_credits(credit.spi_in, credit.out, credit.in);
+  if (!beyond_.empty()) release_beyond();
 }
 
 std::optional<CountersNow> Member::counters(std::uint32_t spi_in) const {
@@ -188,11 +194,69 @@ bool Member::card_ready(TimePoint now) {
       kPuntsPerTurn,
       [](void* opaque, const driver::PuntView& punt) {
         auto* self = static_cast<Context*>(opaque);
-        if (self->member->role_ == Role::kActive) self->member->slow_path_.handle(self->now, punt);
+        self->member->handle_punt(self->now, punt);
       },
       &context);
+  flush_reservations(now);
   collect_wishes(now);
   return count == kEventsPerTurn || punts == kPuntsPerTurn;
+}
+
+void Member::handle_punt(TimePoint now, const driver::PuntView& punt) {
+  if (role_ != Role::kActive) return;
+  if (punt.reason == card::PuntReason::kBeyondBound) {
+    hold_beyond(now, punt);
+  } else {
+    slow_path_.handle(now, punt);
+  }
+}
+
+void Member::hold_beyond(TimePoint now, const driver::PuntView& punt) {
+  const auto packet = wire::parse_ipv4(punt.packet);
+  const auto spi = sad_.pair_in(punt.index);
+  const auto credit = spi ? ledger_->in_force(*spi) : std::nullopt;
+  if (!packet || !credit) return;
+  const std::size_t esp = packet->header.protocol == wire::kProtocolUdp ? wire::kUdpHeaderOctets : 0;
+  if (packet->payload.size() < esp + 8) return;
+  std::uint32_t low = 0;
+  for (std::size_t i = 4; i < 8; ++i) low = low << 8 | packet->payload[esp + i];
+  // The card authenticated the number, and it is at most a window away from the bound: its high half is the bound's,
+  // or the next one.
+  std::uint64_t number = (credit->in_bound & ~std::uint64_t{0xffffffff}) | low;
+  if (number + (std::uint64_t{1} << 31) < credit->in_bound) number += std::uint64_t{1} << 32;
+  if (number >= credit->in_bound) ledger_->on_inbound(now, *spi, number);
+  if (beyond_.size() == kBeyondMax) beyond_.pop_front();
+  beyond_.push_back({*spi, number, {punt.packet.begin(), punt.packet.end()}});
+  release_beyond();
+}
+
+void Member::release_beyond() {
+  std::erase_if(beyond_, [this](const Beyond& held) {
+    const auto credit = ledger_->in_force(held.spi_in);
+    if (credit && held.number >= credit->in_bound) return false;
+    if (!credit) return true;
+    if (auto sent = card_.inject(card::InjectKind::kOpen, card::Port::kOuter, held.packet); !sent) {
+      log_.warning("card: inject: " + sent.error().text);
+    }
+    return true;
+  });
+}
+
+// RFC 6311 5.2, peer side: the number rises by a floor that holds until the card has passed it.
+void Member::jump_outbound(TimePoint now, const ike::OutboundJump& jump) {
+  const auto at = counters(jump.spi_in);
+  if (!at) return;
+  const ike::IkeSaState* owner = owners_.contains(jump.spi_in) ? ike_.state(owners_.at(jump.spi_in)) : nullptr;
+  if (owner == nullptr) return;
+  const auto child = std::find_if(owner->children.begin(), owner->children.end(),
+                                  [&](const ike::ChildSaState& one) { return one.spi_in == jump.spi_in; });
+  const std::uint64_t to = at->out_next + jump.delta;
+  // SYNC-044: without ESN a jump out of the number space is a rekey instead.
+  if (child == owner->children.end() || (!child->esn && to >= 0xffffffffu)) {
+    unusable_.push_back(jump.spi_in);
+    return;
+  }
+  ledger_->raise_floor(now, jump.spi_in, to);
 }
 
 void Member::collect_wishes(TimePoint now) {
@@ -215,11 +279,11 @@ void Member::handle_event(TimePoint now, const card::Event& event) {
   switch (static_cast<card::EventKind>(event.kind)) {
     case card::EventKind::kLowCredit:
     case card::EventKind::kLimitHit:
-      ledger_->on_outbound(now, *spi, event.value);
+      ledger_->on_outbound(from_ns(event.when_ns), *spi, event.value);
       break;
     case card::EventKind::kLowBound:
     case card::EventKind::kBoundHit:
-      ledger_->on_inbound(now, *spi, event.value);
+      ledger_->on_inbound(from_ns(event.when_ns), *spi, event.value);
       break;
     case card::EventKind::kFirstInEpoch:
       if (event.direction == card::kDirectionInbound) apply(now, ike_.handle_child_traffic(now, *spi));

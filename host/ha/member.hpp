@@ -123,6 +123,12 @@ class Member final : private ike::ChildSlots {
     std::uint64_t number;  // of the record that must be acknowledged first
     ike::Datagram datagram;
   };
+  // An authentic ESP packet beyond the inbound bound, until the partner knows a higher one (N3).
+  struct Beyond {
+    std::uint32_t spi_in;
+    std::uint64_t number;
+    Bytes packet;
+  };
   struct InFlight {
     std::uint64_t number;
     std::vector<CreditEntry> entries;
@@ -140,6 +146,10 @@ class Member final : private ike::ChildSlots {
   void install_children(TimePoint now, const ike::IkeSaState& state);
   void remove_children(ike::LocalSpi owner, const std::set<std::uint32_t>& keep);
   void handle_event(TimePoint now, const card::Event& event);
+  void handle_punt(TimePoint now, const driver::PuntView& punt);
+  void hold_beyond(TimePoint now, const driver::PuntView& punt);
+  void release_beyond();
+  void jump_outbound(TimePoint now, const ike::OutboundJump& jump);
   void scan_traffic(TimePoint now);
   void collect_wishes(TimePoint now);
   void write(const std::vector<CardCredits>& credits);
@@ -187,6 +197,7 @@ class Member final : private ike::ChildSlots {
   std::optional<Ledger> ledger_;
   SyncLink link_;
 
+  bool left_ = false;  // said goodbye: stays silent
   Role role_ = Role::kStandby;
   Partnership partnership_ = Partnership::kSolo;
   bool in_sync_ = false;  // standby: may take over
@@ -201,6 +212,7 @@ class Member final : private ike::ChildSlots {
   std::uint64_t credits_end_ = 0;   // joining: number of the last explicit credits; 0: none sent yet
   std::map<std::uint32_t, ike::LocalSpi> owners_;  // by spi_in
   std::deque<Held> gated_;
+  std::deque<Beyond> beyond_;
   std::deque<InFlight> credits_in_flight_;
   std::map<std::uint32_t, std::uint64_t> packets_seen_;  // by spi_in, at the last scan
   std::vector<std::uint32_t> unusable_;                  // children that the card refused: to be deleted

@@ -48,6 +48,7 @@ void Member::forget_all() {
   ledger_.emplace(config_.ledger);
   owners_.clear();
   gated_.clear();
+  beyond_.clear();
   credits_in_flight_.clear();
   packets_seen_.clear();
   unusable_.clear();
@@ -144,11 +145,14 @@ void Member::step_down(TimePoint now, const std::string& why) {
 }
 
 void Member::verdict(TimePoint now, Verdict verdict) {
+  if (left_) return;
   switch (verdict) {
     case Verdict::kTakeOver:
       if (role_ == Role::kStandby) {
         const std::uint32_t known = std::max(epoch_, hooks_.partner().epoch);
-        become_active(now, in_sync_ ? Cause::kTakeover : Cause::kAddressesOnly, known + 1);
+        // Asked again: this may run later than the verdict was made.
+        const bool keeps = in_sync_ && hooks_.eligible();
+        become_active(now, keeps ? Cause::kTakeover : Cause::kAddressesOnly, known + 1);
       }
       break;
     case Verdict::kActiveLost:
@@ -157,6 +161,9 @@ void Member::verdict(TimePoint now, Verdict verdict) {
       }
       break;
     case Verdict::kSoloSafe:
+      // Granting may have begun again since the verdict was made.
+      if (partnership_ == Partnership::kLosing) go_solo(now);
+      break;
     case Verdict::kPartnerLost:
       go_solo(now);
       break;
@@ -216,6 +223,8 @@ void Member::leave(TimePoint now) {
   card_.renew_lease(0);
   role_ = Role::kStandby;
   in_sync_ = false;
+  left_ = true;
+  lonely_deadline_ = handover_deadline_ = kNever;
   partnership_ = Partnership::kSolo;
   output_.own_addresses = false;
   set_facts();

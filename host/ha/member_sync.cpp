@@ -36,6 +36,7 @@ Hello Member::hello() const {
 
 void Member::session_up(TimePoint now) {
   hello_seen_ = false;
+  if (left_) return;
   link_.open(now, hello());
 }
 
@@ -46,7 +47,7 @@ void Member::session_down(TimePoint now) {
   // What waited for the old session's acknowledgements can only be freed by solo now.
   for (Held& held : gated_) held.number = ~std::uint64_t{0};
   if (role_ == Role::kStandby) {
-    lonely_deadline_ = now + config_.startup_wait;
+    if (!left_) lonely_deadline_ = now + config_.startup_wait;
     return;
   }
   if (partnership_ == Partnership::kPaired) partnership_ = Partnership::kLosing;
@@ -152,17 +153,12 @@ bool Member::limits_hold() const {
 
 void Member::advance_join(TimePoint now) {
   if (!joining() || snapshot_end_ > link_.last_acknowledged()) return;
-  if (credits_end_ == 0) {
-    send_credits(now, ledger_->reserve_all(epoch_, [this](std::uint32_t spi) { return counters(spi); }));
-    credits_end_ = link_.last_appended();
-    return;
-  }
   if (credits_end_ > link_.last_acknowledged() || !credits_in_flight_.empty()) return;
-  if (!limits_hold()) {
-    // Some SA outran its reservation while that was under way: once more, from where it stands.
+  // The second time only if some SA outran its reservation while that was under way.
+  if (credits_end_ == 0 || !limits_hold()) {
     send_credits(now, ledger_->reserve_all(epoch_, [this](std::uint32_t spi) { return counters(spi); }));
     credits_end_ = link_.last_appended();
-    return;
+    if (credits_end_ > link_.last_acknowledged() || !limits_hold()) return;
   }
   replicate(now, InSync{epoch_});
   partnership_ = Partnership::kPaired;

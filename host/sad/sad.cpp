@@ -196,6 +196,11 @@ std::optional<std::uint32_t> Sad::pair_at(std::uint32_t index, std::uint32_t ins
   return found->second;
 }
 
+std::optional<std::uint32_t> Sad::pair_in(std::uint32_t index) const {
+  const auto found = slot_.find(index);
+  return found == slot_.end() ? std::nullopt : std::optional(found->second);
+}
+
 std::vector<std::uint32_t> Sad::pairs() const {
   std::vector<std::uint32_t> result;
   result.reserve(pairs_.size());

@@ -72,6 +72,8 @@ class Sad {
 
   // The pair in a slot of the card; nothing when it is empty or of another instance.
   std::optional<std::uint32_t> pair_at(std::uint32_t index, std::uint32_t instance) const;
+  // The pair in a slot, whatever its instance.
+  std::optional<std::uint32_t> pair_in(std::uint32_t index) const;
   std::size_t size() const { return pairs_.size(); }
   std::vector<std::uint32_t> pairs() const;
   driver::Card& card() { return card_; }

@@ -41,6 +41,7 @@ void SlowPath::handle(TimePoint now, const driver::PuntView& punt) {
         inject(card::InjectKind::kOpen, card::Port::kOuter, *whole);
       }
       break;
+    case card::PuntReason::kBeyondBound:  // the member's: it knows when the bound rises
     case card::PuntReason::kNone:
       break;
   }

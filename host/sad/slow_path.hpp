@@ -23,9 +23,9 @@ namespace tandem::sad {
 
 // One side as IP sees it.
 struct PortNet {
-  IpPrefix network;                 // on-link addresses
-  std::optional<IpAddress> gateway; // for all others
-  IpAddress address;                // ours, source of ICMP errors
+  IpPrefix network;                  // on-link addresses
+  std::optional<IpAddress> gateway;  // for all others
+  IpAddress address;                 // ours, source of ICMP errors
 };
 
 struct SlowPathCounters {
@@ -67,8 +67,8 @@ class SlowPath {
   const SlowPathCounters& counters() const { return counters_; }
 
  private:
-  static constexpr std::size_t kWaitingMax = 64;    // packets per next hop
-  static constexpr std::size_t kNextHopsMax = 8192; // addresses remembered
+  static constexpr std::size_t kWaitingMax = 64;     // packets per next hop
+  static constexpr std::size_t kNextHopsMax = 8192;  // addresses remembered
 
   struct Hop {
     std::optional<wire::Mac> mac;

@@ -24,7 +24,6 @@ namespace card {
   X(kDropUnknownSpi, "drop_unknown_spi", "ESP for an SPI that is not in the table")         \
   X(kDropAuth, "drop_auth", "ICV wrong")                                                    \
   X(kDropReplay, "drop_replay", "sequence number seen or left of the window")               \
-  X(kDropBound, "drop_bound", "authenticated, but not below the reserved bound (N3)")       \
   X(kDropPadding, "drop_padding", "bad padding or next header after the ICV was good")      \
   X(kDropInner, "drop_inner", "inner packet malformed")                                     \
   X(kDropSelector, "drop_selector", "inner packet outside the SA's selectors")              \

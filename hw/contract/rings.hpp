@@ -20,7 +20,7 @@ enum class EventKind : std::uint32_t {
   kLowCredit = 1,           // outbound: next number reached notify_at; value = next number
   kLimitHit = 2,            // outbound: packet dropped for want of credit; value = next number
   kLowBound = 3,            // inbound: right edge reached notify_at; value = right edge
-  kBoundHit = 4,            // inbound: authenticated packet at or above the bound dropped; value = its number
+  kBoundHit = 4,            // inbound: authenticated packet at or above the bound punted; value = its number
   kSoftLifetime = 5,        // value: packets
   kHardLifetime = 6,        // value: packets
   kFirstInEpoch = 7,        // first packet of the SA in this epoch; value = its number
@@ -55,6 +55,7 @@ enum class PuntReason : std::uint32_t {
   kInnerOptions = 5,   // IPv4 options or IPv6 extension chain, non-initial fragment: host decides
   kTtl = 6,            // inner TTL ran out: ICMP time exceeded is due
   kNoSa = 7,           // flow whose route has no usable SA: acquire
+  kBeyondBound = 8,    // authentic ESP at or above the inbound bound: whole outer packet, to be put in again (kOpen)
 };
 
 struct PuntRecord {

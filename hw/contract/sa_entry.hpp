@@ -116,7 +116,8 @@ static_assert(offsetof(InboundPolicy, selectors) == 192, "layout");
 // only below it (N2), inbound numbers accepted only below it (N3). `epoch` is the epoch for which the
 // partner acknowledged that limit. The host writes `notify_at`, then `epoch`, then `limit` (release); the
 // card reads `limit` (acquire), then `epoch`: a torn read then only ever shortens the credit.
-// An authenticated inbound packet at or above the limit is not accepted, and reported by bound_hit.
+// An authenticated inbound packet at or above the limit is not accepted: it is punted as it came (kBeyondBound)
+// and reported by bound_hit; the host puts it in again once the partner knows a higher limit.
 // `floor` (written before `epoch`) is needed where an SA gets a limit of the running epoch before its first
 // packet there: credit_start() then no longer tells the jump. Numbers below it are never sent, and count as
 // seen; 0: none.

@@ -16,8 +16,9 @@
 namespace tandem {
 namespace card {
 
-// True when the ICV is good; the plaintext then stands in place.
-inline bool open_engine(const InboundPolicy& policy, std::uint64_t number, std::uint8_t* esp, std::uint32_t octets) {
+// Opens in place (or, with `seal`, restores what came in); true when the ICV is good.
+inline bool open_engine(const InboundPolicy& policy, std::uint64_t number, std::uint8_t* esp, std::uint32_t octets,
+                        bool seal) {
   GcmHlsKey key;
   gcm_hls_expand(policy.key, (policy.flags & kSaKey256) != 0, key);
   GcmRequestIn request;
@@ -33,7 +34,7 @@ inline bool open_engine(const InboundPolicy& policy, std::uint64_t number, std::
   job.data = esp + kEspHeaderOctets + kEspIvOctets;
   job.octets = octets;
   job.tag = tag;
-  gcm_hls_run(job, false);
+  gcm_hls_run(job, seal);
   return tags_equal(tag, job.data + octets);
 }
 
@@ -104,7 +105,7 @@ inline KernelOut open_packet(const KernelCard& card, InboundSlot* inbound, Packe
     store_relaxed(&slot.state.replays, slot.state.replays + 1);
     return kernel_finish(card, early.outcome, store, esp, 0, index);
   }
-  if (!open_engine(policy, early.number, store.octets + esp, octets)) {
+  if (!open_engine(policy, early.number, store.octets + esp, octets, false)) {
     store_relaxed(&slot.state.auth_failures, slot.state.auth_failures + 1);
     return kernel_finish(card, drop(Counter::kDropAuth), store, esp, 0, index);
   }
@@ -127,6 +128,11 @@ inline KernelOut open_packet(const KernelCard& card, InboundSlot* inbound, Packe
   if (update.outcome.fate != Fate::kContinue) {
     const std::uint32_t replayed = update.outcome.counter == Counter::kDropReplay ? 1 : 0;
     store_relaxed(&slot.state.replays, slot.state.replays + replayed);
+    if (update.outcome.fate == Fate::kPuntSlow) {
+      const std::uint32_t ip = store.at + kEthernetOctets;
+      open_engine(policy, early.number, store.octets + esp, octets, true);
+      return kernel_finish(card, update.outcome, store, ip, outer.esp_offset + outer.esp_octets, index);
+    }
     return kernel_finish(card, update.outcome, store, esp, 0, index);
   }
   return open_deliver(card, store, slot, policy, index, outer.tos, esp + kEspHeaderOctets + kEspIvOctets, octets);

@@ -116,7 +116,17 @@ bool Pipeline::Impl::open_update(const Batch& batch, OpenWork& work) {
   if (out.outcome.counter == Counter::kDropReplay) {
     store_relaxed(&slot.state.replays, slot.state.replays + 1);
   }
-  finish(batch, *work.packet, out.outcome, work.esp, work.octets, work.slot);
+  if (out.outcome.fate != Fate::kPuntSlow) {
+    finish(batch, *work.packet, out.outcome, work.esp, work.octets, work.slot);
+    return false;
+  }
+  // The host gets the packet as it came: under counter mode sealing the plaintext again restores it.
+  GcmJob again;
+  std::uint8_t tag[kGcmTagOctets];
+  open_prepare(work, again, tag);
+  engine.seal(&again, 1);
+  const std::uint8_t* ip = work.packet->data + kEthernetOctets;
+  finish(batch, *work.packet, out.outcome, ip, static_cast<std::uint32_t>(work.esp + work.octets - ip), work.slot);
   return false;
 }
 

@@ -70,6 +70,10 @@ void Pipeline::Impl::send(Packet& packet, Port port, Counter counter) {
 // Asks the SPD cache about a packet in clear. True: the encrypt path goes on with it; else it is done.
 bool Pipeline::Impl::transit(const Batch& batch, SealWork& work) {
   Packet& packet = *work.packet;
+  if (batch.routed) {
+    work.route = batch.route < kRoutes ? load_acquire(&memory->routes[batch.route]) : 0;
+    return true;
+  }
   FlowEntry* bucket = memory->flows + std::size_t{work.bucket} * kFlowWays;
   const FlowOut flow = flow_lookup(bucket, work.key);
   if (flow.hit && load_relaxed(&bucket[flow.way].used) == 0) {

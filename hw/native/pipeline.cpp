@@ -72,6 +72,8 @@ Batch Pipeline::Impl::begin(Port port, std::uint64_t now_ns, bool injected) {
   batch.config = &registers.config[load_acquire(&registers.config_generation) & 1u];
   batch.port = port;
   batch.injected = injected;
+  batch.routed = false;
+  batch.route = 0;
   last_hop.found = false;
   return batch;
 }
@@ -226,7 +228,7 @@ bool Pipeline::Impl::inject_one(Batch& batch, const InjectRecord& record, Packet
   const InjectKind kind = static_cast<InjectKind>(load_relaxed(&record.kind));
   packet.octets = 0;
   packet.verdict = Verdict::kDrop;
-  const bool known = kind >= InjectKind::kFrame && kind <= InjectKind::kOpen;
+  const bool known = kind >= InjectKind::kFrame && kind <= InjectKind::kSealRoute;
   if (port >= kPorts || !known || octets > kFrameMax) {
     count(octets > kFrameMax ? Counter::kDropTooBig : Counter::kDropMalformed, 1);
     return false;
@@ -239,7 +241,9 @@ bool Pipeline::Impl::inject_one(Batch& batch, const InjectRecord& record, Packet
     inject_ip(batch, record, packet, octets);
   } else {
     // Goes through its path as if a neighbour had sent it to us.
-    batch.port = kind == InjectKind::kSeal ? Port::kInner : Port::kOuter;
+    batch.port = kind == InjectKind::kOpen ? Port::kOuter : Port::kInner;
+    batch.routed = kind == InjectKind::kSealRoute;
+    batch.route = load_relaxed(&record.route);
     packet.data -= kEthernetOctets;
     packet.octets = octets + kEthernetOctets;
     std::memcpy(packet.data, batch.config->ports[static_cast<std::uint32_t>(batch.port)].mac, 6);

@@ -24,6 +24,8 @@ struct Batch {
   const CardConfig* config;
   Port port;      // where the frames came in
   bool injected;  // by the host
+  bool routed;    // injected under `route`: the SPD cache is not asked
+  std::uint32_t route;
 };
 
 // A packet on its way through the encrypt path.

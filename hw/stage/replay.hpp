@@ -250,7 +250,7 @@ inline ReplayUpdateOut replay_update(InboundState& state, const ReplayUpdateIn& 
     return out;
   }
   if (in.number >= in.credit.end) {
-    out.outcome = drop(Counter::kDropBound);
+    out.outcome = punt_slow(PuntReason::kBeyondBound);
     out.events = raise_once(state.raised, kRaisedLimit, EventKind::kBoundHit);
     return out;
   }

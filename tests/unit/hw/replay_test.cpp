@@ -175,7 +175,7 @@ TEST_CASE("an epoch's jump sets the edge to the bound and all below as seen", "[
     card.moment.activation = make_activation(2, 0, true, false);
     card.credit.start = 500;
     card.credit.end = 600;
-    REQUIRE(card.update(700).counter == Counter::kDropBound);
+    REQUIRE(card.update(700).reason == PuntReason::kBeyondBound);
     REQUIRE(card.state.right_edge == 499);
     card.credit.start = 0;  // the host raised the bound for this epoch
     card.credit.end = 1000;
@@ -189,13 +189,13 @@ TEST_CASE("the bound refuses without moving the window and says so once", "[N3]"
   card.credit.end = 10;
   std::uint32_t events = 0;
   REQUIRE(card.receive(9));
-  REQUIRE(card.update(10, &events).counter == Counter::kDropBound);
+  REQUIRE(card.update(10, &events).reason == PuntReason::kBeyondBound);
   REQUIRE(events == event_bit(EventKind::kBoundHit));
-  REQUIRE(card.update(11, &events).counter == Counter::kDropBound);
+  REQUIRE(card.update(11, &events).reason == PuntReason::kBeyondBound);
   REQUIRE(events == 0);
   REQUIRE(card.state.right_edge == 9);
   REQUIRE(card.receive(8));
-  REQUIRE(card.update(12, &events).counter == Counter::kDropBound);
+  REQUIRE(card.update(12, &events).reason == PuntReason::kBeyondBound);
   REQUIRE(events == event_bit(EventKind::kBoundHit));
 }
 
