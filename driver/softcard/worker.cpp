@@ -12,28 +12,13 @@
 #include <cstring>
 
 #include "driver/atomic_field.hpp"
-#include "hw/stage/speaker.hpp"
 
 namespace tandem::softcard {
 namespace {
 
 constexpr std::uint64_t kSecond = 1'000'000'000;
-constexpr int kConfigLooksMax = 3;
 
 bool always(void*) { return true; }
-
-bool names_virtual(const card::PortConfig& config, const card::Packet& packet) {
-  if (config.virtual_mask == 0 || packet.octets < card::kEthernetOctets) {
-    return false;
-  }
-  card::SpeakerIn in{};
-  // Behind a short frame lies the buffer's tailroom.
-  std::memcpy(in.window.octets, packet.data + card::kEthernetOctets, sizeof(in.window.octets));
-  in.octets = packet.octets - card::kEthernetOctets;
-  in.ether_type = static_cast<std::uint16_t>(packet.data[12] << 8 | packet.data[13]);
-  in.port = &config;
-  return card::speaks_for_virtual(in);
-}
 
 }  // namespace
 
@@ -152,13 +137,12 @@ void Worker::drain_tap(card::Port port) {
 // that hangs with the address still on its TAP is silenced so.
 void Worker::send_for_host(card::Port port, std::uint32_t count) {
   const bool speaks = pipeline_.may_speak(clock_());
-  const card::PortConfig config = port_config(port);
   auto& frames = outgoing_[static_cast<std::size_t>(port)];
   std::uint32_t ready = 0;
   bool virtual_name = false;
   for (std::uint32_t i = 0; i < count; ++i) {
     const card::Packet& packet = batch_.packets[i];
-    const bool as_virtual = names_virtual(config, packet);
+    const bool as_virtual = pipeline_.speaks_for_virtual(port, packet);
     if (as_virtual && !speaks) {
       const bool armed = card::activation_armed(driver::load_field(memory_.registers.activation));
       pipeline_.count(armed ? card::Counter::kDropLease : card::Counter::kDropNotArmed, 1);
@@ -168,21 +152,6 @@ void Worker::send_for_host(card::Port port, std::uint32_t count) {
     frames[ready++] = {packet.data, packet.octets};
   }
   pipeline_.count(card::Counter::kInjected, transmit(port, ready, virtual_name));
-}
-
-// A copy, as a host may commit another configuration meanwhile.
-card::PortConfig Worker::port_config(card::Port port) const {
-  const card::Registers& registers = memory_.registers;
-  card::PortConfig copy{};
-  for (int look = 0; look < kConfigLooksMax; ++look) {
-    const std::uint32_t generation = driver::load_field(registers.config_generation);
-    std::memcpy(&copy, &registers.config[generation & 1].ports[static_cast<std::size_t>(port)], sizeof(copy));
-    std::atomic_thread_fence(std::memory_order_acquire);
-    if (driver::load_field(registers.config_generation) == generation) {
-      break;
-    }
-  }
-  return copy;
 }
 
 void Worker::drain_injects() {

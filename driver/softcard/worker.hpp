@@ -47,7 +47,6 @@ class Worker {
   void drain_tap(card::Port port);
   void drain_injects();
   void send_for_host(card::Port port, std::uint32_t count);
-  card::PortConfig port_config(card::Port port) const;
   void dispatch(std::uint32_t count, bool protects);
   // Returns how many the wire took. `gated`: ask the lease before every system call.
   std::uint32_t transmit(card::Port port, std::uint32_t count, bool gated);

@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 # The control socket's protocol. A client connects to the UNIX stream socket, sends one request and reads one
-# response, each as a 4-octet big-endian length and a flat Cap'n Proto message of at most 16 MiB.
+# response, each as a 4-octet big-endian length and a flat Cap'n Proto message of at most 64 KiB (request) or 16 MiB.
 @0xd1f7c9a3b2e84f61;
 
 using Cxx = import "/capnp/c++.capnp";
 $Cxx.namespace("tandem::admin::schema");
 
 struct Request {
-  # "status", "sa.list", "sa.show", "ha.status", "takeover", "initiate", "rekey", "down", "counters", "peer.list"
+  # "status", "sa.list", "sa.show", "ha.status", "takeover", "initiate", "rekey", "down", "counters"
   command @0 :Text;
   arguments @1 :List(Text);
 }

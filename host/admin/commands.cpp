@@ -11,7 +11,8 @@ namespace {
 using nlohmann::json;
 
 Response failure(std::string error) { return {false, std::move(error), "{}"}; }
-Response document(const json& body) { return {true, "", body.dump()}; }
+// A peer's identity may hold any octets: what is no UTF-8 is shown as the replacement character.
+Response document(const json& body) { return {true, "", body.dump(-1, ' ', false, json::error_handler_t::replace)}; }
 Response done(const Result<void, std::string>& result, const char* what) {
   return result ? document({{"done", what}}) : failure(result.error());
 }

@@ -60,6 +60,9 @@ Bytes encode(const Response& response) {
   root.setOk(response.ok);
   root.setError(response.error);
   root.setBody(response.body);
+  if (capnp::computeSerializedSizeInWords(builder) * sizeof(capnp::word) > kMessageOctetsMax) {
+    return encode(Response{false, "the answer is too long; ask for less, as with sa show", "{}"});
+  }
   return frame(builder);
 }
 

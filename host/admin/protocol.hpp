@@ -12,6 +12,7 @@
 namespace tandem::admin {
 
 constexpr std::size_t kMessageOctetsMax = 16u << 20;
+constexpr std::size_t kRequestOctetsMax = 64u << 10;
 constexpr std::size_t kLengthOctets = 4;
 
 struct Request {
@@ -25,7 +26,7 @@ struct Response {
   std::string body;  // JSON
 };
 
-// With the length in front.
+// With the length in front. A response beyond kMessageOctetsMax becomes a refusal that says so.
 Bytes encode(const Request& request);
 Bytes encode(const Response& response);
 // `message` without the length; nothing when malformed.

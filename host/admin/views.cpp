@@ -190,6 +190,7 @@ json counters_view(const ha::Member& member) {
             {"discards", slow.discards},
             {"bypasses", slow.bypasses},
             {"acquires", slow.acquires},
+            {"no_sa", slow.no_sa},
             {"icmp_too_big", slow.icmp_too_big},
             {"icmp_ttl", slow.icmp_ttl},
             {"fragmented", slow.fragmented},

@@ -2,6 +2,7 @@
 #include "host/app/admin_server.hpp"
 
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <boost/asio.hpp>
@@ -15,14 +16,19 @@ using Socket = asio::local::stream_protocol::socket;
 
 constexpr int kClientsMax = 16;
 constexpr auto kClientTime = std::chrono::seconds(5);
+constexpr auto kAcceptPause = std::chrono::milliseconds(200);
 
 using Execute = std::function<admin::Response(const admin::Request&)>;
 
-// One client, from accept to close; keeps itself alive by its handlers.
+// One client, from accept to close; keeps itself alive by its handlers, and what it calls too: it may outlive the
+// server.
 class Client : public std::enable_shared_from_this<Client> {
  public:
-  Client(Socket socket, const Execute& execute, std::shared_ptr<int> count)
-      : socket_(std::move(socket)), deadline_(socket_.get_executor()), execute_(execute), count_(std::move(count)) {
+  Client(Socket socket, std::shared_ptr<const Execute> execute, std::shared_ptr<int> count)
+      : socket_(std::move(socket)),
+        deadline_(socket_.get_executor()),
+        execute_(std::move(execute)),
+        count_(std::move(count)) {
     ++*count_;
   }
   ~Client() { --*count_; }
@@ -43,7 +49,7 @@ class Client : public std::enable_shared_from_this<Client> {
  private:
   void read_body() {
     const auto length = admin::announced_length(buffer_);
-    if (!length) return;
+    if (!length || *length > admin::kRequestOctetsMax) return;
     buffer_.resize(*length);
     asio::async_read(socket_, asio::buffer(buffer_), [self = shared_from_this()](const auto& error, std::size_t) {
       if (!error) self->answer();
@@ -52,13 +58,13 @@ class Client : public std::enable_shared_from_this<Client> {
 
   void answer() {
     const auto request = admin::decode_request(buffer_);
-    buffer_ = admin::encode(request ? execute_(*request) : admin::Response{false, "malformed request", "{}"});
+    buffer_ = admin::encode(request ? (*execute_)(*request) : admin::Response{false, "malformed request", "{}"});
     asio::async_write(socket_, asio::buffer(buffer_), [self = shared_from_this()](const auto&, std::size_t) {});
   }
 
   Socket socket_;
   asio::steady_timer deadline_;
-  const Execute& execute_;
+  std::shared_ptr<const Execute> execute_;
   std::shared_ptr<int> count_;
   Bytes buffer_;
 };
@@ -66,19 +72,32 @@ class Client : public std::enable_shared_from_this<Client> {
 class UnixAdminServer final : public AdminServer {
  public:
   UnixAdminServer(asio::io_context& loop, std::string path, Execute execute, Log& log)
-      : path_(std::move(path)), acceptor_(loop), execute_(std::move(execute)), log_(log) {}
-  ~UnixAdminServer() override { ::unlink(path_.c_str()); }
+      : path_(std::move(path)),
+        acceptor_(loop),
+        pause_(loop),
+        execute_(std::make_shared<const Execute>(std::move(execute))),
+        log_(log) {}
+  ~UnixAdminServer() override {
+    if (bound_) ::unlink(path_.c_str());
+  }
 
   Result<void, std::string> listen() {
+    if (path_.size() >= sizeof(sockaddr_un::sun_path)) return Failure{path_ + ": too long for a socket's name"};
+    struct stat there {};
+    if (::lstat(path_.c_str(), &there) == 0) {
+      if (!S_ISSOCK(there.st_mode)) return Failure{path_ + ": is there already and is no socket"};
+      boost::system::error_code refused;
+      Socket probe(acceptor_.get_executor());
+      probe.connect(path_, refused);
+      if (!refused) return Failure{path_ + ": another daemon listens there"};
+      ::unlink(path_.c_str());
+    }
     boost::system::error_code error;
-    Socket probe(acceptor_.get_executor());
-    probe.connect(path_, error);
-    if (!error) return Failure{path_ + ": another daemon listens there"};
-    ::unlink(path_.c_str());
     const mode_t before = ::umask(0177);
     acceptor_.open(asio::local::stream_protocol(), error);
     if (!error) acceptor_.bind(path_, error);
     ::umask(before);
+    bound_ = !error;
     if (!error) acceptor_.listen(kClientsMax, error);
     if (error) return Failure{path_ + ": " + error.message()};
     accept();
@@ -90,8 +109,15 @@ class UnixAdminServer final : public AdminServer {
     acceptor_.async_accept([this](const boost::system::error_code& error, Socket socket) {
       if (error == asio::error::operation_aborted) return;
       if (error) {
+        // Out of descriptors, most likely: the client still waits, so trying again at once would spin.
         log_.warning("control socket: " + error.message());
-      } else if (*clients_ < kClientsMax) {
+        pause_.expires_after(kAcceptPause);
+        pause_.async_wait([this](const boost::system::error_code& stopped) {
+          if (!stopped) accept();
+        });
+        return;
+      }
+      if (*clients_ < kClientsMax) {
         std::make_shared<Client>(std::move(socket), execute_, clients_)->start();
       }
       accept();
@@ -100,8 +126,10 @@ class UnixAdminServer final : public AdminServer {
 
   std::string path_;
   asio::local::stream_protocol::acceptor acceptor_;
-  Execute execute_;
+  asio::steady_timer pause_;
+  std::shared_ptr<const Execute> execute_;
   Log& log_;
+  bool bound_ = false;
   std::shared_ptr<int> clients_ = std::make_shared<int>(0);
 };
 

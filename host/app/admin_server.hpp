@@ -21,7 +21,8 @@ class AdminServer {
   virtual ~AdminServer() = default;
 };
 
-// At most 16 clients at a time, each for at most five seconds. A stale socket file is replaced.
+// At most 16 clients at a time, each for at most five seconds, one more is closed at once. A stale socket file is
+// replaced, another daemon's or another kind of file never. Clients that are being served may outlive the server.
 Result<std::unique_ptr<AdminServer>, std::string> start_admin_server(
     boost::asio::io_context& loop, const std::string& path,
     std::function<admin::Response(const admin::Request&)> execute, Log& log);

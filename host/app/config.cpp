@@ -1,12 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "host/app/config.hpp"
 
-#include <fstream>
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
 #include <set>
 #include <sstream>
 #define TOML_EXCEPTIONS 1
 #include <toml++/toml.h>
 
+#include "driver/unique_fd.hpp"
 #include "host/app/config_hash.hpp"
 #include "host/app/toml_view.hpp"
 
@@ -15,11 +20,22 @@ namespace {
 
 Duration milliseconds(std::int64_t count) { return std::chrono::milliseconds(count); }
 
+constexpr std::size_t kPskFileOctetsMax = 4096;
+
+// The slow path, and with it every flow, is IPv4 so far.
+void require_ipv4(const TomlView& table, const char* key, const IpAddress& address) {
+  if (address.family != Family::kIpv4) table.fail(key, to_string(address) + " is IPv6, which is not supported yet");
+}
+
 PortSettings read_port(const TomlView& table) {
   PortSettings port;
   port.tap = table.text("tap");
   port.member_address = table.prefix("member_address");
   port.virtual_address = table.prefix("virtual_address");
+  require_ipv4(table, "member_address", port.member_address.address);
+  if (port.virtual_address.address == port.member_address.address) {
+    table.fail("virtual_address", "is member_address too; the active needs one that moves");
+  }
   if (const auto gateway = table.optional_text("gateway"); gateway && !gateway->empty()) {
     port.gateway = table.ip("gateway");
   }
@@ -98,6 +114,7 @@ std::vector<wire::TrafficSelector> read_selectors(const TomlView& table, const c
     const auto prefix = parse_prefix(text);
     const auto selector = prefix ? wire::subnet_selector(prefix->address, prefix->length) : std::nullopt;
     if (!selector) table.fail(key, "\"" + text + "\" is not a network");
+    require_ipv4(table, key, selector->start);
     result.push_back(*selector);
   }
   if (result.empty()) table.fail(key, "needs at least one network");
@@ -109,6 +126,7 @@ ike::ChildConfig read_child(const TomlView& table) {
   child.name = table.text("name");
   child.local_ts = read_selectors(table, "local_ts");
   child.remote_ts = read_selectors(table, "remote_ts");
+  // More would be refused by the card, long after the start.
   if (sad::selector_pairs(child.local_ts, child.remote_ts) > card::kSelectorsMax) {
     table.fail("remote_ts", "with local_ts makes more pairs of networks than the card checks (" +
                                 std::to_string(card::kSelectorsMax) + "); split the child");
@@ -130,19 +148,26 @@ ike::ChildConfig read_child(const TomlView& table) {
 
 SecretBytes read_psk(const TomlView& table) {
   const std::string file = table.path("psk_file");
-  std::ifstream in(file, std::ios::binary);
-  std::string text((std::istreambuf_iterator<char>(in)), std::istreambuf_iterator<char>());
-  if (!in.good() && !in.eof()) table.fail("psk_file", "cannot read " + file);
-  while (!text.empty() && (text.back() == '\n' || text.back() == '\r')) text.pop_back();
-  if (text.empty()) table.fail("psk_file", file + " is missing or empty");
-  SecretBytes psk(ByteView(reinterpret_cast<const std::uint8_t*>(text.data()), text.size()));
-  if (text.starts_with("0x")) {
-    psk = SecretBytes((text.size() - 2) / 2);
-    if (!parse_hex(std::string_view(text).substr(2), psk.mutable_view())) {
-      table.fail("psk_file", file + ": after 0x an even number of hex digits is expected");
-    }
+  const driver::UniqueFd fd(::open(file.c_str(), O_RDONLY | O_CLOEXEC));
+  if (fd.get() < 0) table.fail("psk_file", "cannot read " + file + ": " + std::strerror(errno));
+  // Straight into memory that is wiped: a stream would leave copies behind.
+  SecretBytes buffer(kPskFileOctetsMax + 1);
+  std::size_t octets = 0;
+  for (ssize_t got = 1; got > 0 && octets < buffer.size();) {
+    got = ::read(fd.get(), buffer.mutable_view().data() + octets, buffer.size() - octets);
+    if (got < 0) table.fail("psk_file", "cannot read " + file + ": " + std::strerror(errno));
+    octets += static_cast<std::size_t>(got);
   }
-  wipe(text.data(), text.size());
+  if (octets > kPskFileOctetsMax) table.fail("psk_file", file + " is too long for a secret");
+  std::string_view text(reinterpret_cast<const char*>(buffer.view().data()), octets);
+  while (!text.empty() && (text.back() == '\n' || text.back() == '\r')) text.remove_suffix(1);
+  if (text.empty()) table.fail("psk_file", file + " is empty");
+  if (!text.starts_with("0x")) return SecretBytes(buffer.view().first(text.size()));
+  text.remove_prefix(2);
+  SecretBytes psk(text.size() / 2);
+  if (psk.empty() || !parse_hex(text, psk.mutable_view())) {
+    table.fail("psk_file", file + ": after 0x an even number of hex digits is expected");
+  }
   return psk;
 }
 
@@ -166,7 +191,10 @@ ike::PeerConfig read_peer(const TomlView& table) {
   peer.local_id = read_identity(table, "local_id");
   if (table.optional_text("remote_id").value_or("%any") != "%any") peer.remote_id = read_identity(table, "remote_id");
   peer.psk = read_psk(table);
-  if (table.optional_text("address").value_or("%any") != "%any") peer.address = table.ip("address");
+  if (table.optional_text("address").value_or("%any") != "%any") {
+    peer.address = table.ip("address");
+    require_ipv4(table, "address", *peer.address);
+  }
   peer.port = static_cast<std::uint16_t>(table.integer("port", 500, 1, 65'535));
   for (const std::string& text : table.texts("ike")) {
     const auto proposal = ike::parse_ike_proposal(text);
@@ -177,6 +205,7 @@ ike::PeerConfig read_peer(const TomlView& table) {
   const auto rekey = table.integer("rekey_s", 14'400, 1, 86'400 * 30);
   peer.rekey_after = std::chrono::seconds(rekey);
   peer.hard_lifetime = std::chrono::seconds(table.integer("lifetime_s", rekey + rekey / 10 + 1, 2, 86'400 * 31));
+  if (peer.hard_lifetime <= peer.rekey_after) table.fail("lifetime_s", "must exceed rekey_s");
   peer.liveness_after = std::chrono::seconds(table.integer("liveness_s", 30, 1, 86'400));
   peer.sync = read_sync(table);
   peer.announce_message_id_sync = table.boolean("message_id_sync", true);
@@ -192,15 +221,16 @@ ike::PeerConfig read_peer(const TomlView& table) {
   return peer;
 }
 
-sad::SpdRule read_rule(const TomlView& table) {
-  sad::SpdRule rule;
+// One rule for each pair of networks.
+void read_rules(const TomlView& table, std::vector<sad::SpdRule>& rules) {
   const std::string action = table.text("action");
   if (action != "bypass" && action != "discard") table.fail("action", "is bypass or discard");
-  rule.action = action == "bypass" ? card::FlowAction::kBypass : card::FlowAction::kDiscard;
-  rule.local = read_selectors(table, "local").front();
-  rule.remote = read_selectors(table, "remote").front();
+  const auto decided = action == "bypass" ? card::FlowAction::kBypass : card::FlowAction::kDiscard;
+  const auto remotes = read_selectors(table, "remote");
+  for (const auto& local : read_selectors(table, "local")) {
+    for (const auto& remote : remotes) rules.push_back({decided, local, remote});
+  }
   table.reject_unknown();
-  return rule;
 }
 
 Settings read_all(const TomlView& root) {
@@ -225,7 +255,7 @@ Settings read_all(const TomlView& root) {
   settings.inner = read_port(root.table("inner"));
   read_ha(root.table("ha"), settings);
   if (const auto ike = root.optional_table("ike")) read_ike_timers(*ike, member.ike);
-  for (const TomlView& rule : root.tables("policy")) member.spd_rules.push_back(read_rule(rule));
+  for (const TomlView& rule : root.tables("policy")) read_rules(rule, member.spd_rules);
   std::set<std::string> names;
   for (const TomlView& peer : root.tables("peer")) {
     member.ike.peers.push_back(read_peer(peer));

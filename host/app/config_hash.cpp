@@ -9,13 +9,14 @@
 namespace tandem::app {
 namespace {
 
-// One line a fact; the text is only ever hashed.
+// One line a fact, texts with their length, so that none can look like two; only ever hashed.
 class Facts {
  public:
   template <typename T>
   Facts& add(const char* name, T value) {
     if constexpr (std::is_convertible_v<T, std::string>) {
-      text_ += std::string(name) + "=" + std::string(value) + "\n";
+      const std::string text(value);
+      text_ += std::string(name) + "=" + std::to_string(text.size()) + ":" + text + "\n";
     } else {
       text_ += std::string(name) + "=" + std::to_string(static_cast<long long>(value)) + "\n";
     }

@@ -8,7 +8,6 @@
 #include <csignal>
 #include <cstdio>
 #include <fstream>
-#include <set>
 #include <thread>
 
 #include "driver/soft/soft_card.hpp"
@@ -81,6 +80,7 @@ class Daemon {
   OsRandom random_;
   int exit_code_ = 0;
   bool stopping_ = false;
+  bool card_turn_due_ = false;
   LinkFacts outer_link_, inner_link_;
   asio::io_context loop_{1};
   asio::steady_timer timer_;
@@ -95,7 +95,6 @@ class Daemon {
   std::unique_ptr<ha::TlsSession> session_;
   std::unique_ptr<AdminServer> admin_;
   std::vector<std::unique_ptr<Watched>> watched_;
-  std::set<sad::SlowPath::Wanted> hops_;
   // Last, so that it ends first: its hooks use all of the above.
   std::unique_ptr<ha::HeartbeatThread> heartbeat_;
 };
@@ -281,7 +280,13 @@ void Daemon::on_neighbour(int link, const IpAddress& address, const wire::Mac& m
 
 void Daemon::on_card() {
   card_->acknowledge_notify();
-  if (member_->card_ready(now())) asio::post(loop_, [this] { on_card(); });
+  // One turn more at a time, or notifications under load would add turns until nothing else got one.
+  if (member_->card_ready(now()) && !std::exchange(card_turn_due_, true)) {
+    asio::post(loop_, [this] {
+      card_turn_due_ = false;
+      on_card();
+    });
+  }
   carry_out();
 }
 
@@ -296,7 +301,7 @@ void Daemon::resolve(const sad::SlowPath::Wanted& wanted) {
 
 void Daemon::refresh_next_hops() {
   // The kernel does not see the card's traffic, so it is asked to confirm what the card relies on.
-  for (const auto& hop : hops_) resolve(hop);
+  for (const auto& hop : member_->slow_path().neighbours()) resolve(hop);
   if (auto told = netlink_->tell_neighbours(); !told) log_.warning(told.error());
   carry_out();
   refresh_.expires_after(kRefreshInterval);
@@ -327,13 +332,11 @@ void Daemon::carry_out() {
   for (const ike::Datagram& datagram : output.datagrams) {
     if (auto sent = ike_sockets_->send(datagram); !sent) log_.warning(sent.error());
   }
-  for (const auto& wanted : output.wanted) {
-    hops_.insert(wanted);
-    resolve(wanted);
-  }
-  // What the kernel already knew is not told again by itself.
+  for (const auto& wanted : output.wanted) resolve(wanted);
+  // What the kernel already knew is not told again by itself; what the member makes of it is carried out next.
   if (!output.wanted.empty()) {
     if (auto told = netlink_->tell_neighbours(); !told) log_.warning(told.error());
+    asio::post(loop_, [this] { carry_out(); });
   }
   const TimePoint deadline = member_->next_deadline();
   if (deadline == kNever) return;

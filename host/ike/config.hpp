@@ -64,9 +64,10 @@ struct ChildConfig {
   bool start = false;  // we initiate it, and again when it is lost
 };
 
-// When a takeover begins a message-ID sync (SYNC-027): always, or only when a counter is in doubt. More often than
-// needed is no virtue: strongSwan 5.9 derives its AES-GCM IVs from the message ID, so it can answer message ID 0 only
-// once and destroys the IKE SA at the second sync; and it does not give up a request that it has out.
+// When a takeover begins a message-ID sync (SYNC-027): always, or only when a counter is in doubt, because not all was
+// acknowledged or because the first request after the takeover stays unanswered. More often than needed is no virtue:
+// strongSwan 5.9 derives its AES-GCM IVs from the message ID, so it can answer message ID 0 only once and destroys the
+// IKE SA at the second sync; and it does not give up a request that it has out.
 enum class SyncPolicy : std::uint8_t { kAlways = 0, kDoubt = 1, kNever = 2 };
 
 struct PeerConfig {

@@ -140,8 +140,9 @@ class Core {
   Result<Step, CommandError> close_child(TimePoint now, std::uint32_t spi_in);
 
   // --- roles
-  // Becomes the speaker. Timers restart with jitter, pending requests are resent, message-ID sync begins
-  // where negotiated (SYNC-026; paced), a liveness check elsewhere; configured children that are missing start.
+  // Becomes the speaker. Timers restart with jitter, pending requests are resent, the other SAs are asked soon whether
+  // they live; configured children that are missing start. Where message-ID sync is negotiated it begins at once or
+  // when that first request stays unanswered, by the peer's SyncPolicy (SYNC-026, SYNC-027; paced).
   // `exact`: the counters are known to be the last ones (all acknowledged).
   Step become_active(TimePoint now, const ClusterView& view, bool exact);
   // New facts while active (a new incarnation).

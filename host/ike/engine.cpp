@@ -214,7 +214,9 @@ bool Engine::startable(const LiveSa& sa, const Intent& intent) {
   return sa.state.phase == IkePhase::kEstablished || intent.kind == RequestKind::kDeleteIke;
 }
 
-bool Engine::idle(const LiveSa& sa) { return !sa.state.pending && !sa.sync && sa.sync_at == kNever; }
+bool Engine::idle(const LiveSa& sa) { return !sa.state.pending && !syncing(sa); }
+
+bool Engine::syncing(const LiveSa& sa) { return sa.sync || sa.sync_at != kNever; }
 
 void Engine::schedule_start(const PeerConfig& peer, std::string_view child, TimePoint when) {
   const auto [entry, added] = starts.try_emplace({peer.name, std::string(child)}, when);

@@ -18,6 +18,7 @@ namespace tandem::ike {
 
 constexpr std::size_t kIntentsMax = 600;  // per SA; beyond it new ones are dropped, their deadlines ask again
 constexpr Duration kTakeoverSpread = std::chrono::seconds(30);
+constexpr Duration kTakeoverProbe = std::chrono::seconds(10);  // every SA of a takeover is asked within
 constexpr Duration kResponseKept = std::chrono::seconds(30);   // after a DELETE of the IKE SA (IKE-023)
 constexpr Duration kInboundKept = std::chrono::seconds(5);     // after our DELETE of a child was answered (REK-002)
 constexpr Duration kDeleteAwaited = std::chrono::seconds(60);  // then we delete what the peer should have
@@ -75,6 +76,8 @@ struct LiveSa {
 
   std::optional<SyncAttempt> sync;
   TimePoint sync_at = kNever;
+  bool unproven = false;    // no request was answered since the takeover: silence would put the counters in doubt
+  bool permissive = false;  // the counters were exact: what the peer asks inside the window is answered during a sync
   TimePoint sync_rate_from{};
   unsigned sync_rate_count = 0;
 
@@ -174,6 +177,8 @@ class Engine {
   static bool startable(const LiveSa& sa, const Intent& intent);
   // The window is free for a request of ours.
   static bool idle(const LiveSa& sa);
+  // Our message-ID sync is due or waits for its answer.
+  static bool syncing(const LiveSa& sa);
   // A configured child is to be started at `when`, unless it is there by then.
   void schedule_start(const PeerConfig& peer, std::string_view child, TimePoint when);
 

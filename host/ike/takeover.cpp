@@ -9,7 +9,7 @@
 namespace tandem::ike {
 namespace {
 
-constexpr Duration kSyncPace = std::chrono::milliseconds(1);  // SYNC-026: 1000 a second
+constexpr Duration kPace = std::chrono::milliseconds(1);  // SYNC-026: 1000 a second
 
 std::uint64_t activations_seen(const std::array<std::uint64_t, 2>& now, const std::array<std::uint64_t, 2>& born) {
   std::uint64_t most = 0;
@@ -34,10 +34,12 @@ void link_successors(Engine& engine) {
   }
 }
 
+bool may_sync(const LiveSa& sa) {
+  return sa.state.message_id_sync && sa.state.phase == IkePhase::kEstablished && sa.peer->sync != SyncPolicy::kNever;
+}
+
 bool wants_sync(const LiveSa& sa, bool exact) {
-  if (!sa.state.message_id_sync || sa.state.phase != IkePhase::kEstablished || sa.peer->sync == SyncPolicy::kNever) {
-    return false;
-  }
+  if (!may_sync(sa)) return false;
   // During an IKE rekey the peer may have replaced the SA already, and would not answer (SYNC-029, SYNC-049).
   if (sa.state.pending && sa.state.pending->kind == RequestKind::kRekeyIke) return false;
   return sa.peer->sync == SyncPolicy::kAlways || !exact;
@@ -64,17 +66,21 @@ void revive_children(Engine& engine, Turn& turn, LiveSa& sa) {
   }
 }
 
-// `order` spaces the SAs that talk at once.
-void revive(Engine& engine, Turn& turn, LiveSa& sa, bool exact, std::size_t& order) {
+// `order` spaces the SAs that talk at once, `spread` those that are only asked whether they live.
+void revive(Engine& engine, Turn& turn, LiveSa& sa, bool exact, Duration spread, std::size_t& order) {
   finish_own_rekey(engine, turn, sa);
   sa.last_heard = turn.now;
   sa.inherited = sa.state.pending.has_value();
-  sa.liveness_at = turn.now + engine.jitter(kTakeoverSpread);
+  sa.liveness_at = turn.now + engine.jitter(spread);
   sa.liveness_forced = true;
   if (sa.state.nat_local) sa.keepalive_at = turn.now + engine.jitter(kKeepaliveAfter);
   revive_children(engine, turn, sa);
-  const TimePoint paced = turn.now + kSyncPace * static_cast<std::int64_t>(order);
-  if (wants_sync(sa, exact)) {
+  const TimePoint paced = turn.now + kPace * static_cast<std::int64_t>(order);
+  const bool syncs = wants_sync(sa, exact);
+  sa.permissive = exact;
+  // An SA that the peer may not know yet proves nothing by its silence.
+  sa.unproven = !syncs && may_sync(sa) && !sa.predecessor;
+  if (syncs) {
     sa.sync_at = paced;
     ++order;
   } else if (sa.state.pending) {
@@ -139,10 +145,12 @@ void take_over(Engine& engine, Turn& turn, const ClusterView& view, bool exact) 
     if (!sa->gone && sa->peer == nullptr) engine.remove_sa(turn, *sa, "its peer is not configured");
   }
   link_successors(engine);
+  const Duration spread =
+      std::max<Duration>(kTakeoverProbe, kPace * static_cast<std::int64_t>(engine.sas.size()));
   std::size_t order = 0;
   for (const auto& [spi, sa] : engine.sas) {
     if (sa->gone) continue;
-    revive(engine, turn, *sa, exact, order);
+    revive(engine, turn, *sa, exact, spread, order);
     turn.touch(spi);
     if (sa->sync_at <= turn.now || sa->resend_at <= turn.now) exchange::run_timers(engine, turn, *sa);
   }

@@ -7,6 +7,9 @@
 namespace tandem::sad {
 namespace {
 
+// As many flows as the card's cache can hold.
+constexpr std::size_t kFlowsHeldMax = std::size_t{card::kFlowBuckets} * card::kFlowWays;
+
 card::Address to_card(const IpAddress& address) {
   card::Address result{};
   std::copy(address.octets.begin(), address.octets.end(), result.octets);
@@ -124,6 +127,11 @@ driver::CardResult<> Sad::install(const SaPair& pair, const card::Credit& out, c
                                                                      " selector pairs; the card holds 1 to " +
                                                                      std::to_string(card::kSelectorsMax)}};
   }
+  const std::uint32_t index = card::spi_index(pair.spi_in);
+  // An older SPI of the same slot was released where this one was chosen.
+  if (const auto other = slot_.find(index); other != slot_.end() && other->second != pair.spi_in) {
+    remove(other->second);
+  }
   const auto found = pairs_.find(pair.spi_in);
   const bool fresh = found == pairs_.end();
   if (fresh && !slots_.take(pair.spi_in)) {
@@ -131,11 +139,17 @@ driver::CardResult<> Sad::install(const SaPair& pair, const card::Credit& out, c
   }
   if (fresh || found->second.remote != pair.remote || found->second.local != pair.local ||
       found->second.udp != pair.udp) {
-    if (auto written = write_policies(pair, out, in); !written) return written;
+    if (auto written = write_policies(pair, out, in); !written) {
+      if (fresh) {
+        empty_slot(index);
+        slots_.release(pair.spi_in);
+      }
+      return written;
+    }
   }
   const bool pointed = !fresh && found->second.carries_outbound;
   pairs_[pair.spi_in] = {pair.instance, pair.route, pair.carries_outbound, pair.udp, pair.local, pair.remote};
-  slot_[card::spi_index(pair.spi_in)] = pair.spi_in;
+  slot_[index] = pair.spi_in;
   if (fresh && ++routes_[pair.route].pairs == 1) {
     spd_.set_route(pair.route, *pair.local_ts, *pair.remote_ts);
     forget_refusals();
@@ -148,7 +162,23 @@ void Sad::point_route(const SaPair& pair) {
   if (auto set = card_.set_route(pair.route, card::make_route(card::spi_index(pair.spi_in), pair.instance)); !set) {
     log_.error("card: route " + std::to_string(pair.route) + ": " + set.error().text);
   }
-  spd_.set_route(pair.route, *pair.local_ts, *pair.remote_ts);
+  routes_[pair.route].carrier = pair.spi_in;
+  // A rekey that changed the selectors voids what was decided by the old ones.
+  if (spd_.set_route(pair.route, *pair.local_ts, *pair.remote_ts)) {
+    forget_flows(routes_[pair.route]);
+    forget_refusals();
+  }
+}
+
+bool Sad::usable(std::uint32_t route) const {
+  const auto found = routes_.find(route);
+  return found != routes_.end() && found->second.carrier != 0;
+}
+
+void Sad::empty_slot(std::uint32_t index) {
+  for (const auto& done : {card_.remove_outbound(index), card_.remove_inbound(index)}) {
+    if (!done) log_.error("card: slot " + std::to_string(index) + ": " + done.error().text);
+  }
 }
 
 void Sad::remove(std::uint32_t spi_in) {
@@ -158,15 +188,15 @@ void Sad::remove(std::uint32_t spi_in) {
   const std::uint32_t index = card::spi_index(spi_in);
   pairs_.erase(found);
   slot_.erase(index);
-  for (const auto& done : {card_.remove_outbound(index), card_.remove_inbound(index)}) {
-    if (!done) log_.error("card: slot " + std::to_string(index) + ": " + done.error().text);
-  }
+  empty_slot(index);
   slots_.release(spi_in);
-  if (--routes_[entry.route].pairs == 0) drop_route(entry.route);
+  Route& route = routes_[entry.route];
+  if (route.carrier == spi_in) route.carrier = 0;
+  if (--route.pairs == 0) drop_route(entry.route);
 }
 
 void Sad::drop_route(std::uint32_t route) {
-  for (const card::FlowKey& flow : routes_[route].flows) card_.remove_flow(flow);
+  forget_flows(routes_[route]);
   if (auto set = card_.set_route(route, 0); !set) log_.error("card: " + set.error().text);
   spd_.remove_route(route);
   routes_.erase(route);
@@ -186,6 +216,7 @@ void Sad::clear() {
   slot_.clear();
   routes_.clear();
   refusals_.clear();
+  flows_held_ = 0;
   spd_.clear_routes();
   slots_.clear();
 }
@@ -213,33 +244,49 @@ void Sad::forget_refusals() {
   refusals_.clear();
 }
 
+void Sad::forget_flows(Route& route) {
+  for (const card::FlowKey& flow : route.flows) card_.remove_flow(flow);
+  flows_held_ -= route.flows.size();
+  route.flows.clear();
+}
+
+void Sad::forget_all_flows() {
+  card_.flush_flows();
+  for (auto& [number, route] : routes_) route.flows.clear();
+  refusals_.clear();
+  flows_held_ = 0;
+}
+
 void Sad::remember(const PacketKey& key, const SpdVerdict& verdict) {
   const card::FlowKey flow = key.flow();
-  std::vector<card::FlowKey>& list =
-      verdict.action == card::FlowAction::kProtect ? routes_[verdict.route].flows : refusals_;
-  const std::size_t most =
-      verdict.action == card::FlowAction::kProtect ? card::kFlowBuckets * card::kFlowWays : config_.discard_flows_max;
-  if (list.size() >= most) {
-    for (const card::FlowKey& old : list) card_.remove_flow(old);
-    list.clear();
-  }
+  const bool protect = verdict.action == card::FlowAction::kProtect;
+  // The card evicts by itself and does not say what: the lists hold no more than the card can, then start afresh.
+  if (protect && flows_held_ >= kFlowsHeldMax) forget_all_flows();
+  if (!protect && refusals_.size() >= config_.discard_flows_max) forget_refusals();
   if (auto added = card_.add_flow(flow, verdict.action, verdict.route); !added) {
     log_.warning("card: SPD cache: " + added.error().text);
     return;
   }
-  list.push_back(flow);
+  if (protect) ++flows_held_;
+  (protect ? routes_[verdict.route].flows : refusals_).push_back(flow);
 }
 
 SpdVerdict Sad::decide_outbound(const PacketKey& key) {
   const SpdVerdict verdict = spd_.outbound(key);
   // A packet that asks for an SA is not remembered: the next one must ask again once the SA is there.
-  if (!verdict.acquire && !key.later_fragment) remember(key, verdict);
+  if (verdict.acquire || key.later_fragment) return verdict;
+  const card::FlowAction outside = spd_.inbound_clear(key).action;
+  const bool harmless = outside == card::FlowAction::kDiscard || outside == verdict.action;
+  if (verdict.action == card::FlowAction::kProtect || harmless) remember(key, verdict);
   return verdict;
 }
 
 SpdVerdict Sad::decide_inbound_clear(const PacketKey& key) {
   const SpdVerdict verdict = spd_.inbound_clear(key);
-  if (!key.later_fragment) remember(key, verdict);
+  if (key.later_fragment) return verdict;
+  const SpdVerdict inside = spd_.outbound(key);
+  const bool refused = inside.action == card::FlowAction::kDiscard && !inside.acquire;
+  if (refused || inside.action == verdict.action) remember(key, verdict);
   return verdict;
 }
 

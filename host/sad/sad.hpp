@@ -61,9 +61,12 @@ class Sad {
   std::optional<std::uint32_t> allocate_route();
 
   // Puts a pair in, or brings one that is in up to date (peer address, which one carries outbound traffic). The
-  // credits count only for a new one.
+  // credits count only for a new one. A pair that cannot go in leaves neither key nor slot behind. Errors: kInvalid
+  // (key sizes, no or too many selector pairs), kBadIndex (SPI of no slot), or what the card says.
   driver::CardResult<> install(const SaPair& pair, const card::Credit& out, const card::Credit& in);
   bool installed(std::uint32_t spi_in) const { return pairs_.contains(spi_in); }
+  // Some installed pair carries the outbound traffic of this route.
+  bool usable(std::uint32_t route) const;
   // Takes a pair out and wipes its keys; its route goes when no other pair has it.
   void remove(std::uint32_t spi_in);
   void set_credits(std::uint32_t spi_in, const card::Credit& out, const card::Credit& in);
@@ -78,7 +81,11 @@ class Sad {
   std::vector<std::uint32_t> pairs() const;
   driver::Card& card() { return card_; }
 
-  // Decides a packet from the protected side that missed the cache and remembers the decision on the card.
+  std::uint16_t outer_mtu() const { return config_.outer_mtu; }
+
+  // Decides a packet from the protected side that missed the cache and remembers the decision on the card. The cache
+  // knows no direction: a decision that would be wrong for the same addresses and ports at the other port is not
+  // remembered, so that clear text from outside cannot spoil the flows of the inside.
   SpdVerdict decide_outbound(const PacketKey& key);
   // The same for clear text from outside.
   SpdVerdict decide_inbound_clear(const PacketKey& key);
@@ -94,12 +101,16 @@ class Sad {
   };
   struct Route {
     std::uint32_t pairs = 0;
+    std::uint32_t carrier = 0;  // spi_in of the pair that the card's route names; 0: none
     std::vector<card::FlowKey> flows;
   };
   driver::CardResult<> write_policies(const SaPair& pair, const card::Credit& out, const card::Credit& in);
   void point_route(const SaPair& pair);
+  void empty_slot(std::uint32_t index);
   void drop_route(std::uint32_t route);
   void forget_refusals();
+  void forget_flows(Route& route);
+  void forget_all_flows();
   void remember(const PacketKey& key, const SpdVerdict& verdict);
 
   driver::Card& card_;
@@ -111,6 +122,7 @@ class Sad {
   std::unordered_map<std::uint32_t, std::uint32_t> slot_;  // table index -> spi_in
   std::unordered_map<std::uint32_t, Route> routes_;
   std::vector<card::FlowKey> refusals_;  // DISCARD and BYPASS flows, void when a new route appears
+  std::size_t flows_held_ = 0;           // over all routes
   std::uint32_t next_route_ = 0;
 };
 

@@ -34,7 +34,8 @@ bool Slots::take(std::uint32_t spi) {
 
 void Slots::release(std::uint32_t spi) {
   const std::uint32_t index = card::spi_index(spi);
-  if (index >= size() || !taken_[index]) return;
+  // A late release of an SPI must not free the slot under the SPI that has it now.
+  if (index >= size() || !taken_[index] || last_generation_[index] != card::spi_generation(spi)) return;
   taken_[index] = false;
   --used_;
 }

@@ -25,6 +25,7 @@ class Slots {
   std::optional<Slot> allocate();
   // Marks the slot of an SPI that the partner chose; false: out of the table's range.
   bool take(std::uint32_t spi);
+  // Frees the slot of an SPI; nothing happens when the slot is free or has another SPI by now.
   void release(std::uint32_t spi);
   std::uint32_t used() const { return used_; }
   std::uint32_t size() const { return static_cast<std::uint32_t>(taken_.size()); }

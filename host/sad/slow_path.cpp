@@ -12,6 +12,10 @@ card::Address to_card(const IpAddress& address) {
   return result;
 }
 
+std::uint8_t family_of(const IpAddress& address) {
+  return address.family == Family::kIpv4 ? card::kFamilyIpv4 : card::kFamilyIpv6;
+}
+
 card::Port other(card::Port port) { return port == card::Port::kOuter ? card::Port::kInner : card::Port::kOuter; }
 
 }  // namespace
@@ -20,6 +24,8 @@ SlowPath::SlowPath(Sad& sad, PortNet outer, PortNet inner, Log& log)
     : sad_(sad), outer_(std::move(outer)), inner_(std::move(inner)), log_(log) {}
 
 void SlowPath::handle(TimePoint now, const driver::PuntView& punt) {
+  now_ = now;
+  if (waiting_held_ > 0 && now >= stale_due_) drop_stale();
   switch (punt.reason) {
     case card::PuntReason::kSpdMiss:
     case card::PuntReason::kNoSa:
@@ -66,58 +72,138 @@ void SlowPath::spd_miss(const driver::PuntView& punt) {
       break;
     case card::FlowAction::kBypass:
       ++counters_.bypasses;
-      want(other(punt.port), key->target);
-      inject(card::InjectKind::kIpPacket, other(punt.port), punt.packet);
+      forward_in_clear(other(punt.port), key->target, punt.packet);
       break;
     case card::FlowAction::kProtect:
-      // The card's cache cannot hold these, so sending them round again would loop.
-      if (punt.reason == card::PuntReason::kSpdMiss) {
-        inject(card::InjectKind::kSeal, card::Port::kInner, punt.packet);
-      } else {
-        sad_.card().inject_on_route(verdict.route, punt.packet).ok() ? void() : void(++counters_.unsupported);
-      }
+      seal(verdict.route, punt.packet);
       break;
   }
+}
+
+// By its route: a packet that asked the cache again could miss it again.
+void SlowPath::seal(std::uint32_t route, ByteView packet) {
+  if (!sad_.usable(route)) {
+    ++counters_.no_sa;
+  } else if (!sad_.card().inject_on_route(route, packet)) {
+    ++counters_.unsupported;
+  }
+}
+
+// As the card forwards the rest of the flow: with one TTL less (RFC 1812 5.3.1).
+void SlowPath::forward_in_clear(card::Port port, const IpAddress& target, ByteView packet) {
+  constexpr std::size_t kTtlAt = 8;
+  constexpr std::size_t kChecksumAt = 10;
+  const auto parsed = wire::parse_ipv4(packet);
+  if (!parsed || parsed->header.ttl <= 1) return;
+  Bytes changed(packet.begin(), packet.end());
+  --changed[kTtlAt];
+  changed[kChecksumAt] = changed[kChecksumAt + 1] = 0;
+  const std::uint16_t sum = wire::internet_checksum(ByteView(changed).first(parsed->header_octets()));
+  changed[kChecksumAt] = static_cast<std::uint8_t>(sum >> 8);
+  changed[kChecksumAt + 1] = static_cast<std::uint8_t>(sum);
+  want(port, target);
+  inject(card::InjectKind::kIpPacket, port, changed);
 }
 
 std::optional<IpAddress> SlowPath::hop_towards(card::Port port, const IpAddress& target) const {
   return net(port).network.contains(target) ? std::optional(target) : net(port).gateway;
 }
 
+SlowPath::Hop& SlowPath::hop_at(const Wanted& where) {
+  if (hops_.size() >= kNextHopsMax && !hops_.contains(where)) {
+    const auto forget = [this](bool resolved) {
+      std::erase_if(hops_, [&](const auto& entry) {
+        if (entry.second.mac.has_value() != resolved) return false;
+        // An entry of the card that no neighbour updates any more could lead nowhere one day.
+        for (const IpAddress& target : entry.second.targets) {
+          sad_.card().remove_next_hop(entry.first.port, family_of(target), to_card(target));
+          on_card_.erase({entry.first.port, target});
+        }
+        targets_held_ -= entry.second.targets.size();
+        waiting_held_ -= entry.second.waiting.size();
+        counters_.unresolved_dropped += entry.second.waiting.size();
+        return true;
+      });
+    };
+    forget(false);
+    if (hops_.size() >= kNextHopsMax) forget(true);
+  }
+  return hops_[where];
+}
+
+void SlowPath::add_target(Hop& hop, const IpAddress& target) {
+  if (hop.targets.contains(target)) return;
+  if (targets_held_ >= kTargetsMax) {
+    for (const auto& [where, mac] : on_card_) {
+      sad_.card().remove_next_hop(where.port, family_of(where.address), to_card(where.address));
+    }
+    on_card_.clear();
+    for (auto& [where, entry] : hops_) entry.targets.clear();
+    targets_held_ = 0;
+  }
+  hop.targets.insert(target);
+  ++targets_held_;
+}
+
+void SlowPath::ask(const Wanted& where, Hop& hop) {
+  if (hop.asked && now_ - *hop.asked < kAskInterval) return;
+  hop.asked = now_;
+  wanted_.insert(where);
+}
+
+void SlowPath::drop_stale() {
+  stale_due_ = now_ + kAskInterval;
+  for (auto& [where, hop] : hops_) {
+    while (!hop.waiting.empty() && now_ - hop.waiting.front().since >= kWaitingTime) {
+      hop.waiting.pop_front();
+      --waiting_held_;
+      ++counters_.unresolved_dropped;
+    }
+  }
+}
+
 void SlowPath::want(card::Port port, const IpAddress& address) {
   const auto hop = hop_towards(port, address);
   if (!hop || on_card_.contains({port, address})) return;
-  const auto found = hops_.find({port, *hop});
-  if (found != hops_.end() && found->second.mac) {
-    found->second.targets.insert(address);
-    write_next_hop(port, address, *found->second.mac);
-    return;
+  const Wanted where{port, *hop};
+  Hop& entry = hop_at(where);
+  add_target(entry, address);
+  if (entry.mac) {
+    write_next_hop(port, address, *entry.mac);
+  } else {
+    ask(where, entry);
   }
-  if (hops_.size() >= kNextHopsMax) hops_.erase(hops_.begin());
-  hops_[{port, *hop}].targets.insert(address);
-  wanted_.insert({port, *hop});
 }
 
 void SlowPath::no_next_hop(const driver::PuntView& punt) {
   const auto packet = wire::parse_ipv4(punt.packet);
   if (!packet) return;
-  const auto hop = hop_towards(punt.port, packet->header.target);
+  const IpAddress& target = packet->header.target;
+  const auto hop = hop_towards(punt.port, target);
   if (!hop) {
     ++counters_.unresolved_dropped;
-    send_icmp(punt.port, std::nullopt);
     return;
   }
-  want(punt.port, packet->header.target);
-  Hop& entry = hops_[{punt.port, *hop}];
+  const Wanted where{punt.port, *hop};
+  Hop& entry = hop_at(where);
+  add_target(entry, target);
   if (entry.mac) {
-    inject(card::InjectKind::kIpPacket, punt.port, punt.packet);
+    // Written even if it should be there: the card evicts, and is cleared when the role changes.
+    if (write_next_hop(punt.port, target, *entry.mac)) inject(card::InjectKind::kIpPacket, punt.port, punt.packet);
     return;
   }
+  ask(where, entry);
   if (entry.waiting.size() == kWaitingMax) {
     entry.waiting.pop_front();
+    --waiting_held_;
     ++counters_.unresolved_dropped;
   }
-  entry.waiting.emplace_back(punt.packet.begin(), punt.packet.end());
+  if (waiting_held_ >= kWaitingHeldMax) {
+    ++counters_.unresolved_dropped;
+    return;
+  }
+  entry.waiting.push_back({now_, {punt.packet.begin(), punt.packet.end()}});
+  ++waiting_held_;
 }
 
 std::vector<SlowPath::Learned> SlowPath::resolved(card::Port port, const IpAddress& address, const wire::Mac& mac) {
@@ -129,10 +215,10 @@ std::vector<SlowPath::Learned> SlowPath::resolved(card::Port port, const IpAddre
   for (const IpAddress& target : hop.targets) {
     const auto written = on_card_.find({port, target});
     if (written != on_card_.end() && written->second == mac) continue;
-    write_next_hop(port, target, mac);
-    result.push_back({port, target, mac});
+    if (write_next_hop(port, target, mac)) result.push_back({port, target, mac});
   }
-  for (const Bytes& packet : hop.waiting) inject(card::InjectKind::kIpPacket, port, packet);
+  for (const Waiting& held : hop.waiting) inject(card::InjectKind::kIpPacket, port, held.packet);
+  waiting_held_ -= hop.waiting.size();
   hop.waiting.clear();
   return result;
 }
@@ -140,20 +226,19 @@ std::vector<SlowPath::Learned> SlowPath::resolved(card::Port port, const IpAddre
 void SlowPath::adopt(const Learned& entry) {
   const auto hop = hop_towards(entry.port, entry.address);
   if (!hop) return;
-  if (hops_.size() >= kNextHopsMax) hops_.erase(hops_.begin());
-  Hop& known = hops_[{entry.port, *hop}];
+  Hop& known = hop_at({entry.port, *hop});
   known.mac = entry.mac;
-  known.targets.insert(entry.address);
+  add_target(known, entry.address);
   write_next_hop(entry.port, entry.address, entry.mac);
 }
 
-void SlowPath::write_next_hop(card::Port port, const IpAddress& target, const wire::Mac& mac) {
-  const auto family = target.family == Family::kIpv4 ? card::kFamilyIpv4 : card::kFamilyIpv6;
-  if (auto set = sad_.card().set_next_hop(port, family, to_card(target), mac); !set) {
+bool SlowPath::write_next_hop(card::Port port, const IpAddress& target, const wire::Mac& mac) {
+  if (auto set = sad_.card().set_next_hop(port, family_of(target), to_card(target), mac); !set) {
     log_.warning("card: next hop " + to_string(target) + ": " + set.error().text);
-    return;
+    return false;
   }
   on_card_[{port, target}] = mac;
+  return true;
 }
 
 std::vector<SlowPath::Learned> SlowPath::learned() const {
@@ -162,23 +247,42 @@ std::vector<SlowPath::Learned> SlowPath::learned() const {
   return result;
 }
 
+std::vector<SlowPath::Wanted> SlowPath::neighbours() const {
+  std::vector<Wanted> result;
+  for (const auto& [where, hop] : hops_) {
+    if (hop.mac) result.push_back(where);
+  }
+  return result;
+}
+
 void SlowPath::too_big(const driver::PuntView& punt) {
   const auto packet = wire::parse_ipv4(punt.packet);
-  const auto out = sad_.card().outbound_mtu(punt.index);
-  if (!packet || !out) return;
-  if (packet->header.dont_fragment) {
-    ++counters_.icmp_too_big;
-    send_icmp(card::Port::kInner, wire::build_icmp_fragmentation_needed(inner_.address, *out, punt.packet));
+  const auto key = packet_key(punt.packet);
+  // Clear text from outside that is too big for the protected side: nobody there asked for it.
+  if (!packet || !key || punt.port != card::Port::kInner) {
+    ++counters_.unsupported;
     return;
   }
-  const auto key = packet_key(punt.packet);
-  const auto fragments = wire::fragment_ipv4(punt.packet, *out);
-  if (!key || !fragments) return;
   const SpdVerdict verdict = sad_.decide_outbound(*key);
-  if (verdict.action != card::FlowAction::kProtect) return;
+  const bool protect = verdict.action == card::FlowAction::kProtect;
+  if (!protect && verdict.action != card::FlowAction::kBypass) return;
+  // The slot says how much its SA takes; a BYPASS packet has none and meets the outer port itself.
+  const auto mtu = protect ? sad_.card().outbound_mtu(punt.index) : std::optional(sad_.outer_mtu());
+  if (!mtu) return;
+  if (packet->header.dont_fragment) {
+    ++counters_.icmp_too_big;
+    send_icmp(card::Port::kInner, wire::build_icmp_fragmentation_needed(inner_.address, *mtu, punt.packet));
+    return;
+  }
+  const auto fragments = wire::fragment_ipv4(punt.packet, *mtu);
+  if (!fragments) return;
   ++counters_.fragmented;
   for (const Bytes& fragment : *fragments) {
-    if (!sad_.card().inject_on_route(verdict.route, fragment)) ++counters_.unsupported;
+    if (protect) {
+      seal(verdict.route, fragment);
+    } else {
+      forward_in_clear(card::Port::kOuter, key->target, fragment);
+    }
   }
 }
 

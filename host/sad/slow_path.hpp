@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the card hands over because it cannot do it: cache misses, unknown next hops, packets that are too
-// big, outer fragments, expired TTLs. Pure but for the card; queues are bounded and drop their oldest.
+// big, outer fragments, expired TTLs. Pure but for the card; every queue and table has a maximum. A packet is put
+// in again only where it cannot come straight back: the card would pass it round for ever.
 // RFC 4301 5.1, 8.2.1; RFC 1191; PMTU-003, ESP-008, TUN-005.
 #pragma once
 
@@ -30,7 +31,7 @@ struct PortNet {
 
 struct SlowPathCounters {
   std::uint64_t spd_misses = 0, discards = 0, bypasses = 0, icmp_too_big = 0, icmp_ttl = 0, fragmented = 0,
-                reassembled = 0, unresolved_dropped = 0, unsupported = 0, acquires = 0;
+                reassembled = 0, unresolved_dropped = 0, unsupported = 0, acquires = 0, no_sa = 0;
 };
 
 class SlowPath {
@@ -60,6 +61,10 @@ class SlowPath {
   void want(card::Port port, const IpAddress& address);
   // All next hops on the card.
   std::vector<Learned> learned() const;
+  // The neighbours that those rest on: their MACs should stay fresh.
+  std::vector<Wanted> neighbours() const;
+  // Packets that wait for a MAC.
+  std::size_t waiting() const { return waiting_held_; }
 
   std::vector<Wanted> take_wanted();
   // Tags of PROTECT rules that want an SA.
@@ -67,13 +72,23 @@ class SlowPath {
   const SlowPathCounters& counters() const { return counters_; }
 
  private:
-  static constexpr std::size_t kWaitingMax = 64;     // packets per next hop
-  static constexpr std::size_t kNextHopsMax = 8192;  // addresses remembered
+  static constexpr std::size_t kWaitingMax = 64;                     // packets per next hop: the oldest goes
+  static constexpr std::size_t kWaitingHeldMax = 1024;               // over all of them: the new one goes
+  static constexpr Duration kWaitingTime = std::chrono::seconds(3);  // then a packet is too old to be sent
+  static constexpr Duration kAskInterval = std::chrono::seconds(1);  // between two wishes for one MAC
+  static constexpr std::size_t kNextHopsMax = 8192;                  // neighbours: the unresolved are forgotten
+  static constexpr std::size_t kTargetsMax =                         // addresses the card looks up: all are
+      std::size_t{card::kNextHopBuckets} * card::kNextHopWays;       // forgotten, the next packets bring them back
 
+  struct Waiting {
+    TimePoint since;
+    Bytes packet;
+  };
   struct Hop {
     std::optional<wire::Mac> mac;
+    std::optional<TimePoint> asked;
     std::set<IpAddress> targets;  // addresses the card looks up that go through this hop
-    std::deque<Bytes> waiting;
+    std::deque<Waiting> waiting;
   };
   const PortNet& net(card::Port port) const { return port == card::Port::kOuter ? outer_ : inner_; }
   std::optional<IpAddress> hop_towards(card::Port port, const IpAddress& target) const;
@@ -81,9 +96,15 @@ class SlowPath {
   void no_next_hop(const driver::PuntView& punt);
   void too_big(const driver::PuntView& punt);
   void ttl_expired(const driver::PuntView& punt);
+  Hop& hop_at(const Wanted& where);
+  void add_target(Hop& hop, const IpAddress& target);
+  void ask(const Wanted& where, Hop& hop);
+  void drop_stale();
+  void forward_in_clear(card::Port port, const IpAddress& target, ByteView packet);
+  void seal(std::uint32_t route, ByteView packet);
   void send_icmp(card::Port port, const std::optional<Bytes>& packet);
   void inject(card::InjectKind kind, card::Port port, ByteView packet);
-  void write_next_hop(card::Port port, const IpAddress& target, const wire::Mac& mac);
+  bool write_next_hop(card::Port port, const IpAddress& target, const wire::Mac& mac);
 
   Sad& sad_;
   PortNet outer_;
@@ -92,6 +113,10 @@ class SlowPath {
   wire::Ipv4Reassembler reassembler_;
   std::map<Wanted, Hop> hops_;
   std::map<Wanted, wire::Mac> on_card_;
+  std::size_t targets_held_ = 0;  // over all hops
+  std::size_t waiting_held_ = 0;
+  TimePoint now_{};  // of the last punt
+  TimePoint stale_due_{};
   std::set<Wanted> wanted_;
   std::set<std::uint32_t> acquires_;
   SlowPathCounters counters_;

@@ -21,11 +21,22 @@ card::Address to_card(const IpAddress& address) {
   return result;
 }
 
-bool any_matches(const std::vector<wire::TrafficSelector>& selectors, const IpAddress& address, std::uint8_t protocol,
-                 std::uint16_t port) {
-  return std::any_of(selectors.begin(), selectors.end(), [&](const wire::TrafficSelector& selector) {
-    return wire::matches(selector, address, protocol, port);
-  });
+// The packet's port that a selector for its source or its target side is compared with; both sides of ICMP mean
+// type and code (RFC 4301 4.4.1.1).
+std::uint16_t port_of(const PacketKey& key, bool source) {
+  return source || key.protocol == wire::kProtocolIcmp ? key.source_port : key.target_port;
+}
+
+// `source`: the selector speaks of the packet's source. A later fragment shows no ports, so only a selector that
+// takes any port takes it (RFC 4301 7).
+bool selects(const wire::TrafficSelector& selector, const PacketKey& key, bool source) {
+  if (key.later_fragment && (selector.start_port != 0 || selector.end_port != 0xffff)) return false;
+  return wire::matches(selector, source ? key.source : key.target, key.protocol, port_of(key, source));
+}
+
+bool any_selects(const std::vector<wire::TrafficSelector>& selectors, const PacketKey& key, bool source) {
+  return std::any_of(selectors.begin(), selectors.end(),
+                     [&](const wire::TrafficSelector& selector) { return selects(selector, key, source); });
 }
 
 std::optional<std::uint32_t> slash24(const wire::TrafficSelector& selector) {
@@ -86,11 +97,14 @@ void Spd::index_route(std::uint32_t route, const Route& entry, bool add) {
   }
 }
 
-void Spd::set_route(std::uint32_t route, std::vector<wire::TrafficSelector> local,
+bool Spd::set_route(std::uint32_t route, std::vector<wire::TrafficSelector> local,
                     std::vector<wire::TrafficSelector> remote) {
+  const auto found = routes_.find(route);
+  if (found != routes_.end() && found->second.local == local && found->second.remote == remote) return false;
   remove_route(route);
   const auto& entry = routes_[route] = Route{std::move(local), std::move(remote)};
   index_route(route, entry, true);
+  return true;
 }
 
 void Spd::remove_route(std::uint32_t route) {
@@ -106,22 +120,18 @@ void Spd::clear_routes() {
   wide_.clear();
 }
 
-bool Spd::route_matches(const Route& route, const PacketKey& key) const {
-  return any_matches(route.local, key.source, key.protocol, key.source_port) &&
-         any_matches(route.remote, key.target, key.protocol,
-                     key.protocol == wire::kProtocolIcmp ? key.source_port : key.target_port);
-}
-
 SpdVerdict Spd::outbound(const PacketKey& key) const {
   for (const SpdRule& rule : rules_) {
-    if (wire::matches(rule.local, key.source, key.protocol, key.source_port) &&
-        wire::matches(rule.remote, key.target, key.protocol, key.target_port)) {
+    if (selects(rule.local, key, true) && selects(rule.remote, key, false)) {
       return {rule.action, 0, std::nullopt};
     }
   }
+  const auto matches = [&key](const auto& entry) {
+    return any_selects(entry.local, key, true) && any_selects(entry.remote, key, false);
+  };
   const auto first_match = [&](const std::vector<std::uint32_t>& list) -> std::optional<std::uint32_t> {
     for (const std::uint32_t route : list) {
-      if (route_matches(routes_.at(route), key)) return route;
+      if (matches(routes_.at(route))) return route;
     }
     return std::nullopt;
   };
@@ -133,15 +143,14 @@ SpdVerdict Spd::outbound(const PacketKey& key) const {
   if (!route) route = first_match(wide_);
   if (route) return {card::FlowAction::kProtect, *route, std::nullopt};
   for (const ProtectRule& rule : protect_) {
-    if (route_matches(Route{rule.local, rule.remote}, key)) return {card::FlowAction::kDiscard, 0, rule.tag};
+    if (matches(rule)) return {card::FlowAction::kDiscard, 0, rule.tag};
   }
   return {};
 }
 
 SpdVerdict Spd::inbound_clear(const PacketKey& key) const {
   for (const SpdRule& rule : rules_) {
-    if (wire::matches(rule.local, key.target, key.protocol, key.target_port) &&
-        wire::matches(rule.remote, key.source, key.protocol, key.source_port)) {
+    if (selects(rule.local, key, false) && selects(rule.remote, key, true)) {
       return {rule.action, 0, std::nullopt};
     }
   }

@@ -50,8 +50,8 @@ class Spd {
  public:
   Spd(std::vector<SpdRule> rules, std::vector<ProtectRule> protect);
 
-  // A route and the selectors of the SA it leads to; replaces what the route had.
-  void set_route(std::uint32_t route, std::vector<wire::TrafficSelector> local,
+  // A route and the selectors of the SA it leads to; replaces what the route had. False: it had just these.
+  bool set_route(std::uint32_t route, std::vector<wire::TrafficSelector> local,
                  std::vector<wire::TrafficSelector> remote);
   void remove_route(std::uint32_t route);
   void clear_routes();
@@ -66,7 +66,6 @@ class Spd {
     std::vector<wire::TrafficSelector> local;
     std::vector<wire::TrafficSelector> remote;
   };
-  bool route_matches(const Route& route, const PacketKey& key) const;
   void index_route(std::uint32_t route, const Route& entry, bool add);
 
   std::vector<SpdRule> rules_;

@@ -20,6 +20,8 @@ namespace tandem {
 namespace card {
 namespace {
 
+constexpr int kConfigLooksMax = 3;  // a host commits rarely; a torn copy would need it to do so three times in a row
+
 std::uint8_t hex_digit(char digit) {
   if (digit >= '0' && digit <= '9') {
     return static_cast<std::uint8_t>(digit - '0');
@@ -182,7 +184,7 @@ void Pipeline::Impl::inject_frame(const Batch& batch, Packet& packet, std::uint3
   in.octets = octets - kEthernetOctets;
   in.ether_type = load_be16(packet.data + 12);
   in.port = &batch.config->ports[static_cast<std::uint32_t>(batch.port)];
-  if (batch.gate.fate != Fate::kContinue && speaks_for_virtual(in)) {
+  if (batch.gate.fate != Fate::kContinue && card::speaks_for_virtual(in)) {
     finish(batch, packet, batch.gate, packet.data, 0, 0);
     return;
   }
@@ -201,7 +203,7 @@ void Pipeline::Impl::inject_ip(const Batch& batch, const InjectRecord& record, P
     finish(batch, packet, drop(Counter::kDropMalformed), ip, 0, 0);
     return;
   }
-  if (batch.gate.fate != Fate::kContinue && speaks_for_virtual(in)) {
+  if (batch.gate.fate != Fate::kContinue && card::speaks_for_virtual(in)) {
     finish(batch, packet, batch.gate, ip, 0, 0);
     return;
   }
@@ -299,6 +301,29 @@ bool Pipeline::may_speak(std::uint64_t now_ns) const {
   in.lease_deadline_ns = load_acquire(&registers.lease_deadline_ns);
   in.now_ns = now_ns;
   return gate(in).fate == Fate::kContinue;
+}
+
+bool Pipeline::speaks_for_virtual(Port port, const Packet& frame) const {
+  if (frame.octets < kEthernetOctets) {
+    return false;
+  }
+  // A copy, as the host may commit another configuration meanwhile.
+  const Registers& registers = impl_->memory->registers;
+  PortConfig config;
+  for (int look = 0; look < kConfigLooksMax; ++look) {
+    const std::uint32_t generation = load_acquire(&registers.config_generation);
+    std::memcpy(&config, &registers.config[generation & 1u].ports[static_cast<std::uint32_t>(port)], sizeof(config));
+    full_fence();
+    if (load_acquire(&registers.config_generation) == generation) {
+      break;
+    }
+  }
+  SpeakerIn in;
+  load_window(frame.data + kEthernetOctets, in.window);
+  in.octets = frame.octets - kEthernetOctets;
+  in.ether_type = load_be16(frame.data + 12);
+  in.port = &config;
+  return config.virtual_mask != 0 && card::speaks_for_virtual(in);
 }
 
 void Pipeline::count(Counter counter, std::uint64_t packets) {

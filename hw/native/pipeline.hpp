@@ -61,6 +61,10 @@ class Pipeline {
   // did not send a batch at once asks again immediately before it does (N7).
   bool may_speak(std::uint64_t now_ns) const;
 
+  // True when a frame of the host's stack, about to leave by `port`, speaks for a virtual address: it may do so only
+  // while may_speak() (HA-014). Readable octets behind a short frame: kTailroom.
+  bool speaks_for_virtual(Port port, const Packet& frame) const;
+
   // Adds to a card-wide counter on behalf of the port code.
   void count(Counter counter, std::uint64_t packets);
 

@@ -49,6 +49,13 @@ void refuse(Engine& engine, Turn& turn, LiveSa& sa, const wire::IkeHeader& heade
   engine.remove_sa(turn, sa, "the peer sent INVALID_SYNTAX");
 }
 
+// While our sync runs: with doubtful counters nothing new is taken in; with exact ones what lies in the window that
+// our P1 stated, and it is one wide since we never announce another (SYNC-023).
+bool shut_by_sync(const LiveSa& sa, std::uint32_t id) {
+  if (!Engine::syncing(sa)) return false;
+  return !sa.permissive || (sa.sync && id != sa.sync->p1);
+}
+
 void handle_request(Engine& engine, Turn& turn, LiveSa& sa, const wire::IkeHeader& header, const Datagram& datagram,
                     ByteView octets) {
   IkeSaState& state = sa.state;
@@ -78,9 +85,8 @@ void handle_request(Engine& engine, Turn& turn, LiveSa& sa, const wire::IkeHeade
     handle_sync_request(engine, turn, sa, {header, hash, *payloads});
     return;
   }
-  // While our sync runs the window is not known, so nothing new is taken in (SYNC-023, strict).
   const bool over = state.phase == IkePhase::kDeleting && !state.pending;
-  if (id != state.next_recv_id || sa.sync || sa.sync_at != kNever || over || id >= kMessageIdLimit) {
+  if (id != state.next_recv_id || shut_by_sync(sa, id) || over || id >= kMessageIdLimit) {
     engine.count(IkeCounter::kOutOfWindow);
     return;
   }
@@ -143,6 +149,7 @@ void handle_response(Engine& engine, Turn& turn, LiveSa& sa, const wire::IkeHead
   heard(turn, sa, datagram);
   if (sa.predecessor) confirm_successor(engine, turn, sa);
   sa.liveness_forced = false;
+  sa.unproven = false;
   sa.resend_at = kNever;
   const PendingRequest pending = std::move(*state.pending);
   state.pending.reset();

@@ -28,6 +28,7 @@ void begin_attempt(Engine& engine, Turn& turn, LiveSa& sa, unsigned attempt) {
   } while (sa.sync && sa.sync->nonce == sync.nonce);
   // Beyond anything that a member may have used; the margin doubles with every attempt that stayed without answer.
   sync.m1 = state.next_send_id + (std::max(state.peer_window, 1u) << attempt) + state.sync_attempts;
+  // A request that was answered since the last attempt counts: P1 moves on with it.
   sync.p1 = state.next_recv_id;
   ++state.sync_attempts;
   const wire::NotifyPayload payload =
@@ -86,6 +87,7 @@ void handle_sync_request(Engine& engine, Turn& turn, LiveSa& sa, const Request& 
     engine.log.warning(name_of(sa) + ": message-ID sync jumps far");
   }
   sa.last_heard = turn.now;
+  sa.unproven = false;
   // It may judge our own request abandoned only; what it was for is wanted again (SYNC-018, SYNC-024).
   abandon_pending(engine, turn, sa);
   state.next_send_id = p2;
@@ -126,6 +128,7 @@ void handle_sync_response(Engine& engine, Turn& turn, LiveSa& sa, const Payloads
 
 void run_sync(Engine& engine, Turn& turn, LiveSa& sa) {
   if (!sa.sync) {
+    sa.unproven = false;  // one sync a takeover for want of an answer (SYNC-026)
     abandon_pending(engine, turn, sa);
     begin_attempt(engine, turn, sa, 0);
   } else if (sa.sync->sends >= kSendsMax) {

@@ -50,6 +50,8 @@ bool must_wait(const LiveSa& sa) {
   if (sa.state.phase == IkePhase::kDeleting) return true;
   // Asked again by a survivor that could not use our first answer: that one is superseded.
   if (sa.state.phase == IkePhase::kReplaced) return !sa.successor.has_value();
+  // A sync is about the SA that the peer still takes requests on (SYNC-029).
+  if (Engine::syncing(sa)) return true;
   if (!sa.state.pending) return false;
   const RequestKind kind = sa.state.pending->kind;
   return kind != RequestKind::kLiveness && kind != RequestKind::kRekeyIke;

@@ -7,8 +7,22 @@ namespace tandem::ike::exchange {
 namespace {
 
 constexpr Duration kNothingLostFor = std::chrono::seconds(60);  // after a takeover (IKE-024)
+constexpr unsigned kSendsBeforeDoubt = 3;                       // of the first request after it
+
+// The first request after a takeover was in vain: the peer may have seen its ID already, from the member that is gone
+// (SYNC-026). An unanswered rekey of the IKE SA tells less: the peer may have replaced the SA and answer no sync
+// (SYNC-029, SYNC-049).
+bool counters_in_doubt(const LiveSa& sa) {
+  return sa.unproven && sa.sends >= kSendsBeforeDoubt && sa.state.phase == IkePhase::kEstablished &&
+         sa.state.pending->kind != RequestKind::kRekeyIke;
+}
 
 void resend(Engine& engine, Turn& turn, LiveSa& sa) {
+  if (counters_in_doubt(sa)) {
+    engine.log.info(name_of(sa) + ": silent since the takeover, its message IDs are in doubt");
+    run_sync(engine, turn, sa);
+    return;
+  }
   const bool young = turn.now < engine.taken_over_at + kNothingLostFor;
   if (sa.sends > engine.config.retransmit_tries && !young) {
     engine.count(IkeCounter::kTimedOut);

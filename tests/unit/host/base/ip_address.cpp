@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Addresses and endpoints as text and as octets.
 #include "host/base/ip_address.hpp"
 
 #include <catch2/catch.hpp>

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Log lines: levels, capture, and text that cannot forge lines.
 #include "host/base/log.hpp"
 
 #include <catch2/catch.hpp>

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Seeded and system randomness.
 #include "host/base/random.hpp"
 
 #include <catch2/catch.hpp>

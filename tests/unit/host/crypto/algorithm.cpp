@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Sizes and numbers of the algorithms against the registries.
 #include "host/crypto/algorithm.hpp"
 
 #include <catch2/catch.hpp>

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Hashes and HMAC against published vectors.
 #include "host/crypto/hash.hpp"
 
 #include <catch2/catch.hpp>

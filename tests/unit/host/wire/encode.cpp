@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// What is encoded is parsed back, and has the octets the RFC draws.
 #include "host/wire/encode.hpp"
 
 #include <catch2/catch.hpp>

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// The notify data of RFC 6311.
 #include "host/wire/ha_notify.hpp"
 
 #include <catch2/catch.hpp>

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Parsing of IKE messages: golden octets, every truncation, every rule of the requirements.
 #include "host/wire/parse.hpp"
 
 #include <catch2/catch.hpp>

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Reassembly of IPv4 fragments and its bounds.
 #include "host/wire/reassembly.hpp"
 
 #include <catch2/catch.hpp>

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Set arithmetic on traffic selectors and narrowing.
 #include "host/wire/traffic_selector.hpp"
 
 #include <catch2/catch.hpp>
