@@ -16,9 +16,10 @@
 namespace tandem::ha {
 namespace {
 
-constexpr double kRise = 0.5;           // weight of a sample above the smoothed rate: a burst must not wait for many
-constexpr double kFall = 0.2;           // and of one below it
-constexpr std::uint64_t kGenerous = 4;  // blocks that reserve_all() adds
+constexpr double kRise = 0.5;              // weight of a sample above the smoothed rate: a burst must not wait for many
+constexpr double kFall = 0.2;              // and of one below it
+constexpr std::uint64_t kGenerousOut = 4;  // blocks that reserve_all() adds; numbers skipped at a takeover cost nothing
+constexpr std::uint64_t kGenerousIn = 1;   // but a bound that is far away costs the packets below it
 
 std::uint64_t saturated_add(std::uint64_t a, std::uint64_t b) { return a + b < a ? ~std::uint64_t{0} : a + b; }
 
@@ -35,6 +36,7 @@ struct Line {
   std::uint64_t block = 0;
   std::uint64_t floor = 0;       // where the newest epoch we entered begins: nothing below is ours to use
   double rate = 0;               // numbers a second, smoothed
+  std::uint64_t grown_at = 0;    // the limit that the block was last doubled for
   std::uint64_t needed = 0;      // highest number (exclusive base) that an event asked from; 0: none
   std::uint64_t last_value = 1;  // newest number seen, exclusive
   TimePoint last_time{};
@@ -52,8 +54,11 @@ struct Line {
       last_time = now;
     }
     block = block_for_rate(range);
-    // The card ran dry: the smoothed rate is behind the truth.
-    if (value >= limit) grow(range);
+    // The card ran dry: the smoothed rate is behind the truth. Once a limit, however many packets ran into it.
+    if (value >= limit && grown_at != limit) {
+      grow(range);
+      grown_at = limit;
+    }
   }
   std::uint64_t block_for_rate(const BlockRange& range) const {
     const double traffic = rate * std::chrono::duration<double>(range.horizon).count();
@@ -273,15 +278,15 @@ std::vector<CreditEntry> Ledger::reserve_all(std::uint32_t epoch,
   for (auto& [spi_in, pair] : impl_->pairs) {
     const std::optional<CountersNow> now = counters(spi_in);
     if (!now || epoch < pair.epoch) continue;
-    const auto limit = [&](Line& line, std::uint64_t used) {
+    const auto limit = [&](Line& line, std::uint64_t used, std::uint64_t blocks) {
       line.needed = 0;
       // An explicit limit of this epoch that the counter has not come near stays as it is.
       if (epoch == pair.epoch && used < line.notify_at()) return line.limit;
-      return saturated_add(std::max(impl_->end_in(pair, line, epoch), used), kGenerous * line.block);
+      return saturated_add(std::max(impl_->end_in(pair, line, epoch), used), blocks * line.block);
     };
     CreditEntry entry{spi_in, pair.instance, epoch, 0, 0};
-    entry.out_limit = limit(pair.out, now->out_next);
-    entry.in_bound = limit(pair.in, saturated_add(now->in_edge, 1));
+    entry.out_limit = limit(pair.out, now->out_next, kGenerousOut);
+    entry.in_bound = limit(pair.in, saturated_add(now->in_edge, 1), kGenerousIn);
     pair.queued = false;
     pair.in_flight = entry;
     entries.push_back(entry);
@@ -368,7 +373,7 @@ Ledger::Blocks Ledger::largest_blocks() const {
 
 const LedgerConfig& Ledger::config() const { return impl_->config; }
 
-void Ledger::enter_epoch(TimePoint now, std::uint32_t epoch) {
+void Ledger::enter_epoch(TimePoint now, std::uint32_t epoch, bool solo) {
   for (auto& [spi_in, pair] : impl_->pairs) {
     pair.in_flight.reset();
     if (epoch <= pair.epoch) continue;
@@ -379,7 +384,10 @@ void Ledger::enter_epoch(TimePoint now, std::uint32_t epoch) {
       line->last_value = start;
       line->last_time = now;
       line->needed = std::max(line->needed, start);
+      // Solo needs no room for numbers that may have gone out under the grant: what went out, the counters tell.
+      if (solo) line->limit = start;
     }
+    if (solo) pair.epoch = epoch;
     impl_->enqueue(spi_in, pair);
   }
 }

@@ -90,7 +90,8 @@ class Ledger {
   Blocks largest_blocks() const;
   const LedgerConfig& config() const;
   // After a takeover into `epoch`: limits in force by the implicit grant are asked for explicitly.
-  void enter_epoch(TimePoint now, std::uint32_t epoch);
+  // `solo`: nothing binds us to the grant.
+  void enter_epoch(TimePoint now, std::uint32_t epoch, bool solo);
 
  private:
   struct Impl;

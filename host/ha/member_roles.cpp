@@ -80,7 +80,7 @@ void Member::become_active(TimePoint now, Cause cause, std::uint32_t epoch) {
              : cause == Cause::kHandover  ? ", handed over"
              : cause == Cause::kColdStart ? ", cold start"
                                           : ", addresses only"));
-  ledger_->enter_epoch(now, epoch_);
+  ledger_->enter_epoch(now, epoch_, solo());
   if (cause != Cause::kHandover && link_.is_open()) {
     output_.drop_session = "took over: the partner must join afresh";
     session_down(now);

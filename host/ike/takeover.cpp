@@ -145,8 +145,7 @@ void take_over(Engine& engine, Turn& turn, const ClusterView& view, bool exact) 
     if (!sa->gone && sa->peer == nullptr) engine.remove_sa(turn, *sa, "its peer is not configured");
   }
   link_successors(engine);
-  const Duration spread =
-      std::max<Duration>(kTakeoverProbe, kPace * static_cast<std::int64_t>(engine.sas.size()));
+  const Duration spread = std::max<Duration>(kTakeoverProbe, kPace * static_cast<std::int64_t>(engine.sas.size()));
   std::size_t order = 0;
   for (const auto& [spi, sa] : engine.sas) {
     if (sa->gone) continue;

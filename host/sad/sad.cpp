@@ -285,8 +285,8 @@ SpdVerdict Sad::decide_inbound_clear(const PacketKey& key) {
   const SpdVerdict verdict = spd_.inbound_clear(key);
   if (key.later_fragment) return verdict;
   const SpdVerdict inside = spd_.outbound(key);
-  const bool refused = inside.action == card::FlowAction::kDiscard && !inside.acquire;
-  if (refused || inside.action == verdict.action) remember(key, verdict);
+  const bool refused = inside.action == card::FlowAction::kDiscard;
+  if (!inside.acquire && (refused || inside.action == verdict.action)) remember(key, verdict);
   return verdict;
 }
 

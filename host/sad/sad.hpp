@@ -82,6 +82,8 @@ class Sad {
   driver::Card& card() { return card_; }
 
   std::uint16_t outer_mtu() const { return config_.outer_mtu; }
+  // PROTECT flows that are remembered, over all routes.
+  std::size_t flows_held() const { return flows_held_; }
 
   // Decides a packet from the protected side that missed the cache and remembers the decision on the card. The cache
   // knows no direction: a decision that would be wrong for the same addresses and ports at the other port is not

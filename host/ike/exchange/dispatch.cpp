@@ -149,7 +149,8 @@ void handle_response(Engine& engine, Turn& turn, LiveSa& sa, const wire::IkeHead
   heard(turn, sa, datagram);
   if (sa.predecessor) confirm_successor(engine, turn, sa);
   sa.liveness_forced = false;
-  sa.unproven = false;
+  // The answer to a request that a member before us sent may come from the peer's store: later IDs may be used up.
+  if (!sa.inherited) sa.unproven = false;
   sa.resend_at = kNever;
   const PendingRequest pending = std::move(*state.pending);
   state.pending.reset();

@@ -178,7 +178,7 @@ class Cluster {
     ++takeovers;
     // As in the card: an SA's jump comes with its first packet, perhaps after explicit limits.
     if (random_.below(2) == 0) now_ += Duration(1'000'000);
-    active().ledger.enter_epoch(now_, epoch_);
+    active().ledger.enter_epoch(now_, epoch_, solo_);
   }
 
   void planned(bool exact) {
@@ -202,8 +202,8 @@ class Cluster {
   // The active dies with records on the wire; the new one is solo until the other has rejoined.
   void unplanned() {
     if (solo_) return;
-    switch_over();
     solo_ = true;
+    switch_over();
   }
 
   void rejoin() {

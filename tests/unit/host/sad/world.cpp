@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// The gateway of world.hpp: packets, pairs, and the pump between card and slow path.
 #include "tests/unit/host/sad/world.hpp"
 
 #include <algorithm>

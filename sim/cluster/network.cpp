@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sim/cluster/network.hpp"
+
+namespace tandem::sim {
+namespace {
+
+using std::chrono::microseconds;
+using std::chrono::milliseconds;
+
+constexpr Duration kRedial = milliseconds(100);
+constexpr Duration kHandshake = milliseconds(3);
+constexpr Duration kUserTimeout = milliseconds(1000);
+constexpr std::size_t kKeyOctets = 32;
+
+}  // namespace
+
+Network::Network(Scheduler& clock, const Plan& plan, std::uint64_t seed, const Story& story)
+    : clock_(clock), plan_(plan), dice_(seed), story_(story) {}
+
+// --- sync session: member 1 dials.
+
+void Network::daemon_started(unsigned) { dial_later(milliseconds(5)); }
+
+void Network::dial_later(Duration delay) {
+  if (dialling_) return;
+  dialling_ = true;
+  clock_.after(delay, [this] {
+    dialling_ = false;
+    dial();
+  });
+}
+
+void Network::dial() {
+  if (ends_[0].up || !members_[0]->powered()) return;
+  if (!members_[0]->serving() || !members_[1]->serving() || !sync_open()) {
+    dial_later(kRedial);
+    return;
+  }
+  const std::uint64_t connection = ++connections_;
+  Bytes key(kKeyOctets);
+  dice_.random().fill(key);
+  clock_.after(kHandshake, [this, connection, key] {
+    if (!members_[0]->serving() || !members_[1]->serving() || !sync_open()) {
+      dial_later(kRedial);
+      return;
+    }
+    adopt(1, connection, key);
+    // The dialler waits for the listener's word.
+    clock_.after(sync_delay(), [this, connection, key] {
+      if (members_[0]->serving() && ends_[1].up && ends_[1].connection == connection) {
+        adopt(0, connection, key);
+      } else {
+        close_remote(1, connection, microseconds(300));
+        dial_later(kRedial);
+      }
+    });
+  });
+}
+
+void Network::adopt(unsigned node, std::uint64_t connection, const Bytes& key) {
+  if (ends_[node].up) drop(node);
+  ends_[node] = {true, connection, clock_.now()};
+  story_.tell("network", "member " + std::to_string(node + 1) + " has session " + std::to_string(connection));
+  members_[node]->session_up(key);
+}
+
+// The handler is owed, the dialler tries again.
+void Network::close_end(unsigned node) {
+  ends_[node].up = false;
+  members_[node]->session_down();
+  if (node == 0) dial_later(kRedial);
+}
+
+void Network::close_remote(unsigned node, std::uint64_t connection, Duration delay) {
+  const TimePoint when = std::max(clock_.now(), sync_cut_until_) + delay;
+  clock_.at(when, [this, node, connection] {
+    if (ends_[node].up && ends_[node].connection == connection) close_end(node);
+  });
+}
+
+void Network::drop(unsigned node) {
+  if (!ends_[node].up) return;
+  close_end(node);
+  close_remote(1 - node, ends_[node].connection, sync_delay());
+}
+
+void Network::daemon_died(unsigned node) {
+  if (!ends_[node].up) {
+    return;
+  }
+  ends_[node].up = false;
+  close_remote(1 - node, ends_[node].connection, sync_delay());
+}
+
+void Network::machine_died(unsigned node) {
+  if (!ends_[node].up) return;
+  ends_[node].up = false;
+  close_remote(1 - node, ends_[node].connection, dice_.between(kUserTimeout, 2 * kUserTimeout));
+}
+
+void Network::send(unsigned node, Bytes octets) {
+  End& end = ends_[node];
+  if (!end.up) return;
+  const std::uint64_t connection = end.connection;
+  end.last_arrival = std::max({end.last_arrival, clock_.now() + sync_delay(), sync_cut_until_ + milliseconds(1)});
+  clock_.at(end.last_arrival, [this, node, connection, data = std::move(octets)] {
+    const unsigned other = 1 - node;
+    if (ends_[other].up && ends_[other].connection == connection) {
+      members_[other]->session_data(data);
+    } else if (members_[other]->powered() && connection < connections_ + 1 && !(other == 0 && dialling_)) {
+      // Nobody is there: reset.
+      close_remote(node, connection, microseconds(200));
+    }
+  });
+}
+
+void Network::cut_sync(Duration length) {
+  sync_cut_until_ = std::max(sync_cut_until_, clock_.now() + length);
+  const std::array<End, 2> now = ends_;
+  // What waits longer than TCP's user timeout ends the session.
+  clock_.after(kUserTimeout, [this, now] {
+    if (sync_open()) return;
+    for (unsigned node = 0; node < 2; ++node) {
+      if (ends_[node].up && ends_[node].connection == now[node].connection) close_end(node);
+    }
+  });
+}
+
+void Network::reset_sync() {
+  for (unsigned node = 0; node < 2; ++node) {
+    if (ends_[node].up) close_remote(node, ends_[node].connection, sync_delay());
+  }
+}
+
+// --- packets
+
+template <typename Deliver>
+void Network::over(const Weather& weather, Deliver deliver) {
+  if (!perfect_ && dice_.chance(weather.loss_percent)) return;
+  const bool twice = !perfect_ && dice_.chance(weather.copy_percent);
+  clock_.after(dice_.between(weather.delay_min, weather.delay_max), deliver);
+  if (twice) clock_.after(dice_.between(weather.delay_min, 4 * weather.delay_max), deliver);
+}
+
+void Network::send_heartbeat(unsigned node, const Bytes& datagram) {
+  if (clock_.now() < heartbeats_cut_until_[node]) return;
+  over(plan_.heartbeat, [this, node, datagram] { members_[1 - node]->heartbeat(datagram); });
+}
+
+void Network::cut_heartbeats(unsigned from, Duration length) {
+  heartbeats_cut_until_[from] = std::max(heartbeats_cut_until_[from], clock_.now() + length);
+}
+
+void Network::announce(unsigned node, card::Port port) {
+  clock_.after(dice_.between(microseconds(50), microseconds(300)), [this, node, port] {
+    int& owner = owner_[static_cast<std::size_t>(port)];
+    if (owner != static_cast<int>(node)) {
+      story_.tell("network", std::string(port == card::Port::kOuter ? "outer" : "inner") +
+                                 " address moves to member " + std::to_string(node + 1));
+    }
+    owner = static_cast<int>(node);
+  });
+}
+
+void Network::to_cluster(card::Port port, Bytes frame) {
+  if (port == card::Port::kOuter && wiretap) wiretap(frame);
+  static constexpr Weather kLan{0, 0, microseconds(20), microseconds(100)};
+  over(port == card::Port::kOuter ? plan_.outer : kLan, [this, port, frame = std::move(frame)] {
+    const int node = owner(port);
+    if (node >= 0) members_[static_cast<std::size_t>(node)]->frame(port, frame);
+  });
+}
+
+void Network::to_member(unsigned node, Bytes frame) {
+  clock_.after(microseconds(50), [this, node, frame = std::move(frame)] {
+    members_[node]->frame(card::Port::kOuter, frame);
+  });
+}
+
+void Network::to_peer(std::size_t peer, const Bytes& frame) {
+  over(plan_.outer, [this, peer, frame] { peers_[peer]->frame(frame); });
+}
+
+void Network::ike_to_cluster(const ike::Datagram& datagram) {
+  over(plan_.outer, [this, datagram] {
+    const int node = owner(card::Port::kOuter);
+    if (node >= 0) members_[static_cast<std::size_t>(node)]->ike_datagram(datagram);
+  });
+}
+
+void Network::ike_to_peer(std::size_t peer, const ike::Datagram& datagram) {
+  over(plan_.outer, [this, peer, datagram] { peers_[peer]->ike_datagram(datagram); });
+}
+
+}  // namespace tandem::sim

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+// The networks between members, peers and the host behind the members: the sync session as an ordered stream of octets
+// that can be cut or broken, heartbeats and packets that get lost, doubled, late. The members' real transport
+// (host/ha/io/tls_session) is the model: who dials, what ends a session, what a dead machine's partner sees.
+#pragma once
+
+#include <array>
+#include <functional>
+#include <optional>
+#include <vector>
+
+#include "host/ike/core.hpp"
+#include "hw/contract/address.hpp"
+#include "sim/cluster/dice.hpp"
+#include "sim/cluster/fault/plan.hpp"
+#include "sim/cluster/scheduler.hpp"
+#include "sim/cluster/story.hpp"
+
+namespace tandem::sim {
+
+// What the networks do to a member.
+class MemberPort {
+ public:
+  virtual ~MemberPort() = default;
+  virtual bool powered() const = 0;  // the machine
+  virtual bool serving() const = 0;  // the process, neither dead nor standing still
+  virtual void frame(card::Port port, ByteView frame) = 0;
+  virtual void ike_datagram(const ike::Datagram& datagram) = 0;
+  virtual void heartbeat(const Bytes& datagram) = 0;
+  virtual void session_up(const Bytes& key) = 0;
+  virtual void session_data(const Bytes& octets) = 0;
+  virtual void session_down() = 0;
+};
+
+class PeerPort {
+ public:
+  virtual ~PeerPort() = default;
+  virtual void frame(ByteView frame) = 0;
+  virtual void ike_datagram(const ike::Datagram& datagram) = 0;
+};
+
+class Network {
+ public:
+  Network(Scheduler& clock, const Plan& plan, std::uint64_t seed, const Story& story);
+
+  void attach(unsigned node, MemberPort& member) { members_.at(node) = &member; }
+  void attach(PeerPort& peer) { peers_.push_back(&peer); }
+  // Who gets copies of every ESP frame on its way to the cluster.
+  std::function<void(const Bytes& frame)> wiretap;
+
+  // --- sync session
+  void daemon_started(unsigned node);
+  void daemon_died(unsigned node);   // the kernel closes its connection
+  void machine_died(unsigned node);  // nobody does
+  void send(unsigned node, Bytes octets);
+  void drop(unsigned node);
+  void cut_sync(Duration length);
+  void reset_sync();
+
+  // --- heartbeats
+  void send_heartbeat(unsigned node, const Bytes& datagram);
+  void cut_heartbeats(unsigned from, Duration length);
+
+  // --- packets. Frames to the cluster go to whoever announced the virtual addresses last.
+  void announce(unsigned node, card::Port port);
+  void to_cluster(card::Port port, Bytes frame);
+  void to_member(unsigned node, Bytes frame);  // the attacker aims
+  void to_peer(std::size_t peer, const Bytes& frame);
+  void ike_to_cluster(const ike::Datagram& datagram);
+  void ike_to_peer(std::size_t peer, const ike::Datagram& datagram);
+  int owner(card::Port port) const { return owner_.at(static_cast<std::size_t>(port)); }
+  void set_perfect() { perfect_ = true; }
+
+ private:
+  struct End {
+    bool up = false;
+    std::uint64_t connection = 0;
+    TimePoint last_arrival{};  // of what we sent
+  };
+  void dial_later(Duration delay);
+  void dial();
+  void adopt(unsigned node, std::uint64_t connection, const Bytes& key);
+  void close_end(unsigned node);
+  void close_remote(unsigned node, std::uint64_t connection, Duration delay);
+  bool sync_open() const { return clock_.now() >= sync_cut_until_; }
+  Duration sync_delay() { return dice_.between(plan_.sync.delay_min, plan_.sync.delay_max); }
+  // Calls `deliver` after the wire's delay, not at all, or twice.
+  template <typename Deliver>
+  void over(const Weather& weather, Deliver deliver);
+
+  Scheduler& clock_;
+  const Plan& plan_;
+  Dice dice_;
+  const Story& story_;
+  std::array<MemberPort*, 2> members_{};
+  std::vector<PeerPort*> peers_;
+  std::array<End, 2> ends_;
+  std::uint64_t connections_ = 0;
+  bool dialling_ = false;
+  TimePoint sync_cut_until_{};
+  std::array<TimePoint, 2> heartbeats_cut_until_{};
+  std::array<int, 2> owner_{-1, -1};
+  bool perfect_ = false;
+};
+
+}  // namespace tandem::sim
