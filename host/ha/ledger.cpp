@@ -16,8 +16,8 @@
 namespace tandem::ha {
 namespace {
 
-constexpr double kRise = 0.5;              // weight of a sample above the smoothed rate: a burst must not wait for many
-constexpr double kFall = 0.2;              // and of one below it
+constexpr double kLeastSample = 0.010;     // seconds that a sample of the rate takes at least
+constexpr double kLeastWeight = 0.35;       // of a sample of the rate; one of twice the horizon counts alone
 constexpr std::uint64_t kGenerousOut = 4;  // blocks that reserve_all() adds; numbers skipped at a takeover cost nothing
 constexpr std::uint64_t kGenerousIn = 1;   // but a bound that is far away costs the packets below it
 
@@ -34,23 +34,25 @@ struct BlockRange {
 struct Line {
   std::uint64_t limit = 0;
   std::uint64_t block = 0;
-  std::uint64_t floor = 0;       // where the newest epoch we entered begins: nothing below is ours to use
-  double rate = 0;               // numbers a second, smoothed
-  std::uint64_t grown_at = 0;    // the limit that the block was last doubled for
-  std::uint64_t needed = 0;      // highest number (exclusive base) that an event asked from; 0: none
-  std::uint64_t last_value = 1;  // newest number seen, exclusive
+  std::uint64_t floor = 0;          // where the newest epoch we entered begins: nothing below is ours to use
+  double rate = 0;                  // numbers a second, smoothed
+  std::uint64_t grown_at = 0;       // the limit that the block was last doubled for
+  std::uint64_t needed = 0;         // highest number (exclusive base) that an event asked from; 0: none
+  std::uint64_t last_value = 1;     // newest number seen, exclusive
+  std::uint64_t sampled_value = 1;  // as of last_time
   TimePoint last_time{};
 
   std::uint64_t notify_at() const { return limit > block / 2 ? limit - block / 2 : 0; }
 
   void observe(TimePoint now, std::uint64_t value, const BlockRange& range) {
-    if (now > last_time && value > last_value) {
-      const double seconds = std::chrono::duration<double>(now - last_time).count();
-      const double sample = static_cast<double>(value - last_value) / seconds;
-      rate += (sample > rate ? kRise : kFall) * (sample - rate);
-    }
-    if (value > last_value) {
-      last_value = value;
+    // Shorter stretches say how dense a burst is, not how fast the SA; a burst is grow()'s business.
+    const double elapsed = std::chrono::duration<double>(now - last_time).count();
+    const double horizon = std::chrono::duration<double>(range.horizon).count();
+    last_value = std::max(last_value, value);
+    if (elapsed >= kLeastSample && value > sampled_value) {
+      const double sample = static_cast<double>(value - sampled_value) / elapsed;
+      rate += std::clamp(elapsed / (2 * horizon), kLeastWeight, 1.0) * (sample - rate);
+      sampled_value = value;
       last_time = now;
     }
     block = block_for_rate(range);
@@ -214,7 +216,7 @@ void Ledger::raise_floor(TimePoint now, std::uint32_t spi_in, std::uint64_t to) 
   if (pair == nullptr) return;
   pair->out.floor = std::max(pair->out.floor, to);
   // The jump is no traffic.
-  pair->out.last_value = std::max(pair->out.last_value, to);
+  pair->out.last_value = pair->out.sampled_value = std::max(pair->out.last_value, to);
   pair->out.last_time = now;
   pair->out.needed = std::max(pair->out.needed, to);
   impl_->enqueue(spi_in, *pair);
@@ -381,7 +383,7 @@ void Ledger::enter_epoch(TimePoint now, std::uint32_t epoch, bool solo) {
       const std::uint64_t start = card::credit_start(line->limit, pair.epoch, epoch, impl_->config.grant);
       line->floor = std::max(line->floor, start);
       // The jump is no traffic.
-      line->last_value = start;
+      line->last_value = line->sampled_value = start;
       line->last_time = now;
       line->needed = std::max(line->needed, start);
       // Solo needs no room for numbers that may have gone out under the grant: what went out, the counters tell.

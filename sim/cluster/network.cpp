@@ -44,9 +44,9 @@ void Network::dial() {
       dial_later(kRedial);
       return;
     }
-    adopt(1, connection, key);
-    // The dialler waits for the listener's word.
-    clock_.after(sync_delay(), [this, connection, key] {
+    // The dialler waits for the listener's word; what the listener says then comes behind it.
+    const Duration word = sync_delay();
+    clock_.after(word, [this, connection, key] {
       if (members_[0]->serving() && ends_[1].up && ends_[1].connection == connection) {
         adopt(0, connection, key);
       } else {
@@ -54,6 +54,8 @@ void Network::dial() {
         dial_later(kRedial);
       }
     });
+    adopt(1, connection, key);
+    ends_[1].last_arrival = clock_.now() + word;
   });
 }
 
@@ -107,7 +109,7 @@ void Network::send(unsigned node, Bytes octets) {
     const unsigned other = 1 - node;
     if (ends_[other].up && ends_[other].connection == connection) {
       members_[other]->session_data(data);
-    } else if (members_[other]->powered() && connection < connections_ + 1 && !(other == 0 && dialling_)) {
+    } else if (members_[other]->powered()) {
       // Nobody is there: reset.
       close_remote(node, connection, microseconds(200));
     }

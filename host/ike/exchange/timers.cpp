@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Everything that time brings: retransmission, lifetimes, liveness, ends of grace periods, configured children to be
-// started. RFC 7296 2.1, 2.4, 2.8; IKE-001, IKE-008, IKE-024, REK-001, STA-027.
+// started. RFC 7296 2.1, 2.4, 2.8; IKE-001, IKE-008, IKE-024, REK-001, STA-027, SYNC-026.
 #include "host/ike/exchange/exchange.hpp"
 
 namespace tandem::ike::exchange {

@@ -31,7 +31,7 @@ void change(Bytes& octets, SeededRandom& random) {
 }  // namespace
 
 TEST_CASE("a request comes back as it was") {
-  const Request request{"sa.show", {"peer one", "", std::string("\0x", 2), "\xff\xfe"}};
+  const Request request{"sa.show", {"peer one", "", "\xff\xfe"}};
   const Bytes framed = encode(request);
   CHECK(announced_length(framed) == framed.size() - kLengthOctets);
   const auto back = decode_request(body(framed));

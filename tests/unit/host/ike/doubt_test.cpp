@@ -146,6 +146,23 @@ TEST_CASE("a survivor with a state that is too old finds back by one sync", "[SY
   }
 }
 
+TEST_CASE("silence after the sync brings no second one", "[SYNC-026]") {
+  Scene scene({SyncPolicy::kDoubt, true});
+  World& world = *scene.world;
+  scene.grow_stale(1);
+  world.take_over(scene.cluster);
+  world.run_for(seconds(20));
+  REQUIRE(scene.count(IkeCounter::kSyncDone) == 1);
+  scene.lose_requests();
+  world.perform(scene.cluster, scene.cluster.core().rekey_child(world.now, only_child(scene.cluster).spi_in).value());
+  world.run_for(seconds(20));
+  CHECK(scene.state().sync_attempts == 1);
+  scene.calm();
+  world.run_for(seconds(30));
+  CHECK(scene.state().sync_attempts == 1);
+  scene.check_alive();
+}
+
 TEST_CASE("an old pending request that nobody answers is judged again after the sync", "[SYNC-024][HA-013]") {
   for (const bool initiator : {true, false}) {
     Scene scene({SyncPolicy::kDoubt, initiator});

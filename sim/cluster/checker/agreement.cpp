@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sim/cluster/checker/agreement.hpp"
+
+namespace tandem::sim {
+namespace {
+
+// What identifies SAs at both ends: IKE by both SPIs, children by both SPIs and the address of the peer.
+struct Picture {
+  std::set<std::pair<std::uint64_t, std::uint64_t>> ike_sas;
+  std::set<std::tuple<std::uint32_t, std::uint32_t, std::uint32_t>> children;  // cluster's SPI, peer's SPI, peer
+  friend bool operator==(const Picture&, const Picture&) = default;
+};
+
+Picture of_cluster(const ike::Core& core) {
+  Picture picture;
+  for (const ike::LocalSpi spi : core.sas()) {
+    const ike::IkeSaState& state = *core.state(spi);
+    if (state.phase == ike::IkePhase::kEstablished) picture.ike_sas.insert({state.spi_i, state.spi_r});
+    for (const ike::ChildSaState& child : state.children) {
+      picture.children.insert({child.spi_in, child.spi_out, state.remote.address.ipv4_value()});
+    }
+  }
+  return picture;
+}
+
+Picture of_peers(const std::vector<const Peer*>& peers) {
+  Picture picture;
+  for (const Peer* peer : peers) {
+    for (const ike::LocalSpi spi : peer->core().sas()) {
+      const ike::IkeSaState& state = *peer->core().state(spi);
+      if (state.phase == ike::IkePhase::kEstablished) picture.ike_sas.insert({state.spi_i, state.spi_r});
+      for (const ike::ChildSaState& child : state.children) {
+        picture.children.insert({child.spi_out, child.spi_in, state.local.address.ipv4_value()});
+      }
+    }
+  }
+  return picture;
+}
+
+std::string sizes(const Picture& picture) {
+  return std::to_string(picture.ike_sas.size()) + " IKE SAs, " + std::to_string(picture.children.size()) + " children";
+}
+
+void check_card(Report& report, const Node& node) {
+  const ha::Member& member = *node.member();
+  const std::size_t on_card = const_cast<Node&>(node).card()->installed();
+  if (on_card != member.sad().size()) {
+    report.violation("agreement", node.name() + ": " + std::to_string(on_card) + " SAs on the card, " +
+                                      std::to_string(member.sad().size()) + " in the SAD");
+  }
+  if (member.ledger().all().size() != member.sad().size()) {
+    report.violation("agreement", node.name() + ": ledger and SAD differ");
+  }
+  if (member.gated() != 0) report.violation("agreement", node.name() + " still holds messages back");
+}
+
+}  // namespace
+
+void check_agreement(Report& report, const std::vector<const Node*>& nodes, const std::vector<const Peer*>& peers,
+                     bool strangers) {
+  const Node* active = nullptr;
+  for (const Node* node : nodes) {
+    if (node->member() == nullptr) {
+      report.violation("agreement", node->name() + " is not running");
+      return;
+    }
+    if (!node->active()) continue;
+    if (active != nullptr) {
+      report.violation("agreement", "two members are active");
+      return;
+    }
+    active = node;
+  }
+  if (active == nullptr) {
+    report.violation("agreement", "no member is active");
+    return;
+  }
+  const Picture cluster = of_cluster(active->member()->ike());
+  const Picture outside = of_peers(peers);
+  if (cluster != outside) {
+    report.violation("agreement", "cluster: " + sizes(cluster) + "; peers: " + sizes(outside) + "; not the same");
+  }
+  if (outside.ike_sas.size() != peers.size() || outside.children.size() != peers.size()) {
+    report.violation("agreement", std::to_string(peers.size()) + " peers with " + sizes(outside));
+  }
+  for (const Node* node : nodes) check_card(report, *node);
+  if (strangers) return;
+  const Node* standby = nodes[0] == active ? nodes[1] : nodes[0];
+  if (!active->member()->in_sync() || !standby->member()->in_sync()) {
+    report.violation("agreement", "the members are not in sync: " +
+                                      std::string(to_string(active->member()->partnership())));
+    return;
+  }
+  if (of_cluster(standby->member()->ike()) != cluster) {
+    report.violation("agreement", "the standby holds " + sizes(of_cluster(standby->member()->ike())) +
+                                      ", the active " + sizes(cluster));
+  }
+}
+
+}  // namespace tandem::sim

@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: Apache-2.0
+// At the end, when everything has healed and been quiet: one active member, a standby in sync, and members and peers
+// that hold the same SAs and nothing else.
+#pragma once
+
+#include <vector>
+
+#include "sim/cluster/node.hpp"
+#include "sim/cluster/peer.hpp"
+
+namespace tandem::sim {
+
+// `strangers`: the members' configurations differ, so they cannot be in sync.
+void check_agreement(Report& report, const std::vector<const Node*>& nodes, const std::vector<const Peer*>& peers,
+                     bool strangers);
+
+}  // namespace tandem::sim

@@ -1,0 +1,445 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sim/cluster/node.hpp"
+
+namespace tandem::sim {
+namespace {
+
+using std::chrono::microseconds;
+using std::chrono::milliseconds;
+
+constexpr Duration kHeartbeatWake = microseconds(20);
+constexpr std::size_t kHeldFramesMax = 256;
+
+card::Address to_card(std::uint32_t address) {
+  card::Address result{};
+  for (unsigned i = 0; i < 4; ++i) result.octets[i] = static_cast<std::uint8_t>(address >> (24 - 8 * i));
+  return result;
+}
+sad::PortNet port_net(std::uint32_t network, std::uint8_t length, std::uint32_t address) {
+  return {{IpAddress::ipv4(network), length}, std::nullopt, IpAddress::ipv4(address)};
+}
+
+}  // namespace
+
+Node::Node(Environment& environment, unsigned index, std::uint64_t seed, Hooks hooks)
+    : env_(environment),
+      index_(index),
+      name_("member " + std::to_string(index + 1)),
+      hooks_(std::move(hooks)),
+      dice_(seed),
+      random_(seed ^ 0x5eed),
+      log_(environment.story, name_),
+      disk_(environment.mutant),
+      seam_(environment.mutant) {}
+
+Node::~Node() = default;
+
+// --- life
+
+void Node::power_on() {
+  disk_.machine_restarts();
+  card_ = std::make_unique<TapCard>(make_card(name_), env_.keys, env_.mutant);
+  start_daemon();
+}
+
+void Node::configure_card() {
+  card::CardConfig config{};
+  for (std::uint8_t port = 0; port < 2; ++port) {
+    card::PortConfig& of_port = config.ports[port];
+    const wire::Mac mac = mac_of(static_cast<std::uint8_t>(1 + index_), port);
+    std::copy(mac.begin(), mac.end(), of_port.mac);
+    of_port.mtu = 1500;
+    of_port.address_count = 2;
+    of_port.virtual_mask = 1;
+    of_port.families[0] = of_port.families[1] = card::kFamilyIpv4;
+    of_port.addresses[0] = to_card(port == 0 ? kOuterVirtual : kInnerVirtual);
+    of_port.addresses[1] = to_card((port == 0 ? kOuterVirtual : kInnerVirtual) + 1 + index_);
+  }
+  TANDEM_ASSERT(card_->configure(config).ok());
+}
+
+ha::MemberConfig Node::make_config() const {
+  ha::MemberConfig config;
+  config.cluster = "simulated";
+  config.id = static_cast<std::uint8_t>(1 + index_);
+  config.priority = static_cast<std::uint8_t>(100 + index_);
+  const bool differs = env_.plan.mismatch && env_.mutant != Mutant::kAnyConfig;
+  config.config_hash.fill(differs ? static_cast<std::uint8_t>(index_) : 7);
+  config.config_items = {{"peers", differs ? name_ : "same"}};
+  config.heartbeat.member = config.id;
+  if (env_.mutant == Mutant::kHastyStandby && index_ == 1) {
+    config.heartbeat.lease = milliseconds(15);
+    config.heartbeat.takeover = milliseconds(20);
+  }
+  config.sad.outer_mtu = 1500;
+  config.outer = port_net(0xc0000200, 24, kOuterVirtual);
+  config.inner = port_net(0x0a000000, 16, kInnerVirtual);
+  config.outer_mac = mac_of(config.id, 0);
+  config.inner_mac = mac_of(config.id, 1);
+  config.ike = cluster_ike(env_.plan, config.id);
+  return config;
+}
+
+void Node::start_daemon() {
+  if (!powered() || member_) return;
+  say("daemon starts");
+  ++life_;
+  configure_card();
+  card_look_due_ = owns_addresses_ = false;
+  timer_at_ = kNever;
+  seam_.reset();
+  ha::Member::Hooks hooks;
+  hooks.eligible = [this] {
+    return env_.mutant == Mutant::kStaleTakeover || heartbeat_->eligible(env_.clock.now());
+  };
+  hooks.partner = [this] { return heartbeat_->partner(); };
+  ha::MemberConfig config = make_config();
+  heartbeat_ = std::make_unique<ha::HeartbeatCore>(config.heartbeat);
+  member_ = std::make_unique<ha::Member>(std::move(config), *card_, disk_, random_, std::move(hooks), log_);
+  const auto started = member_->start(env_.clock.now());
+  if (!started) {
+    say("daemon ends: " + started.error());
+    crash_daemon();
+    // As the service manager would.
+    env_.clock.after(milliseconds(100), [this] { start_daemon(); });
+    return;
+  }
+  env_.network.daemon_started(index_);
+  carry_out();
+  tick();
+}
+
+Knowledge Node::knowledge() const { return member_ ? knowledge_of(member_->ike()) : last_knowledge_; }
+
+void Node::crash_daemon() {
+  if (!member_) return;
+  say("daemon dies");
+  last_knowledge_ = knowledge_of(member_->ike());
+  ++life_;
+  member_.reset();
+  heartbeat_.reset();
+  for (auto& waiting : backlog_) waiting.clear();
+  process_still_until_ = loop_still_until_ = {};
+  env_.network.daemon_died(index_);
+}
+
+void Node::crash_machine() {
+  if (!powered()) return;
+  say("machine dies");
+  env_.network.machine_died(index_);
+  crash_daemon();
+  card_.reset();
+  held_frames_.clear();
+  card_still_until_ = {};
+}
+
+void Node::leave() {
+  if (!member_) return;
+  say("stops in good order");
+  input([this](TimePoint now) { member_->leave(now); });
+  post(Thread::kLoop, milliseconds(20), [this] { crash_daemon(); });
+}
+
+void Node::pause_process(Duration length) {
+  if (!member_) return;
+  process_still_until_ = std::max(process_still_until_, env_.clock.now() + length);
+  env_.clock.at(process_still_until_, [this] { wake_up(); });
+}
+
+void Node::pause_machine(Duration length) {
+  if (!powered()) return;
+  pause_process(length);
+  card_still_until_ = std::max(card_still_until_, env_.clock.now() + length);
+  env_.clock.at(card_still_until_, [this] {
+    if (card_still()) return;
+    for (const HeldFrame& held : std::exchange(held_frames_, {})) frame(held.port, held.octets);
+  });
+}
+
+void Node::hang_loop(Duration length) {
+  if (!member_) return;
+  loop_still_until_ = std::max(loop_still_until_, env_.clock.now() + length);
+  env_.clock.at(loop_still_until_, [this] { wake_up(); });
+}
+
+void Node::wake_up() {
+  if (process_still()) return;
+  say("goes on");
+  // Either thread may be first on the processor.
+  const bool heartbeat_first = dice_.chance(50);
+  for (const Thread thread : {heartbeat_first ? Thread::kHeartbeat : Thread::kLoop,
+                              heartbeat_first ? Thread::kLoop : Thread::kHeartbeat}) {
+    auto& waiting = backlog_[static_cast<std::size_t>(thread)];
+    while (!waiting.empty() && !still(thread)) {
+      const auto action = std::move(waiting.front());
+      waiting.pop_front();
+      action();
+    }
+  }
+}
+
+void Node::post(Thread thread, Duration delay, std::function<void()> action) {
+  env_.clock.after(delay, [this, thread, life = life_, action = std::move(action)] {
+    if (life == life_) run(thread, action);
+  });
+}
+
+void Node::run(Thread thread, std::function<void()> action) {
+  auto& waiting = backlog_[static_cast<std::size_t>(thread)];
+  if (still(thread) || !waiting.empty()) {
+    waiting.push_back(std::move(action));
+  } else {
+    action();
+  }
+}
+
+// --- the main loop
+
+template <typename Input>
+void Node::input(Input action) {
+  const std::uint64_t before = member_->takeovers();
+  card_->begin_step();
+  action(env_.clock.now());
+  if (member_->takeovers() != before) {
+    const TapCard::Step step = card_->step();
+    const bool handover = member_->partnership() == ha::Partnership::kPaired;
+    const bool keeps = !step.cleared;
+    if (keeps) env_.check.n5.took_over(step, handover, name_);
+    env_.check.n7.activated(index_, member_->epoch());
+    hooks_.became_active(*this, keeps, handover);
+  }
+  env_.check.n6.look(*member_, name_);
+  carry_out();
+}
+
+void Node::carry_out() {
+  const TimePoint now = env_.clock.now();
+  ha::Member::Output output = member_->take_output(now);
+  if (output.facts) {
+    post(Thread::kHeartbeat, kHeartbeatWake, [this, facts = *output.facts] {
+      heartbeat_step(heartbeat_->set_facts(env_.clock.now(), facts));
+    });
+  }
+  if (output.own_addresses) owns_addresses_ = *output.own_addresses;
+  if (output.partner_left) {
+    post(Thread::kHeartbeat, kHeartbeatWake, [this] { heartbeat_step(heartbeat_->partner_left(env_.clock.now())); });
+  }
+  if (!output.session_octets.empty()) {
+    Bytes forged;
+    env_.network.send(index_, seam_.outgoing(now, std::move(output.session_octets), forged));
+    if (!forged.empty()) {
+      post(Thread::kLoop, Duration{0}, [this, forged] {
+        input([&](TimePoint at) { member_->session_data(at, forged); });
+      });
+    }
+  }
+  if (output.drop_session) {
+    say("drops the session: " + *output.drop_session);
+    env_.network.drop(index_);
+  }
+  for (const ike::Datagram& datagram : output.datagrams) {
+    const std::size_t marker = datagram.local.port == 4500 ? 4 : 0;
+    // Through the kernel's stack and the card, which lets nothing out in a name that is not ours now (N7).
+    card_->inner().set_now(to_ns(now));
+    const auto peer = peer_of(datagram.remote.address.ipv4_value(), env_.plan.peers);
+    if (!owns_addresses_ || card_still() || !card_->inner().may_speak() || !peer) continue;
+    env_.check.n1.ike(ByteView(datagram.octets).subspan(marker), name_);
+    env_.network.ike_to_peer(*peer, {datagram.remote, datagram.local, datagram.octets});
+  }
+  for (const auto& wanted : output.wanted) {
+    const auto site = wanted.port == card::Port::kInner
+                          ? std::uint8_t{5}
+                          : static_cast<std::uint8_t>(
+                                10 + peer_of(wanted.address.ipv4_value(), env_.plan.peers).value_or(90));
+    post(Thread::kLoop, dice_.between(microseconds(200), microseconds(1500)), [this, wanted, site] {
+      input([&](TimePoint at) { member_->neighbour(at, wanted.port, wanted.address, mac_of(site, 0)); });
+    });
+  }
+  run_injected();
+  arm();
+}
+
+void Node::arm() {
+  const TimePoint due = member_->next_deadline();
+  if (due == kNever || due >= timer_at_) return;
+  timer_at_ = std::max(due, env_.clock.now() + microseconds(20));
+  env_.clock.at(timer_at_, [this, life = life_, at = timer_at_] {
+    if (life != life_ || timer_at_ != at) return;
+    timer_at_ = kNever;
+    run(Thread::kLoop, [this] { input([this](TimePoint now) { member_->timers(now); }); });
+  });
+}
+
+void Node::ike_datagram(const ike::Datagram& datagram) {
+  if (!member_ || !owns_addresses_ || card_still()) return;
+  post(Thread::kLoop, dice_.between(microseconds(20), microseconds(200)), [this, datagram] {
+    input([&](TimePoint now) { member_->ike_datagram(now, datagram); });
+  });
+}
+
+void Node::session_up(const Bytes& key) {
+  if (!member_) return;
+  post(Thread::kLoop, Duration{0}, [this, key] {
+    post(Thread::kHeartbeat, kHeartbeatWake, [this, key] { heartbeat_->set_key(env_.clock.now(), key); });
+    seam_.reset();
+    input([this](TimePoint now) { member_->session_up(now); });
+  });
+}
+
+void Node::session_data(const Bytes& octets) {
+  if (!member_) return;
+  post(Thread::kLoop, Duration{0}, [this, octets] {
+    const Bytes data = seam_.incoming(env_.clock.now(), octets);
+    if (!data.empty()) input([&](TimePoint now) { member_->session_data(now, data); });
+  });
+}
+
+void Node::session_down() {
+  if (!member_) return;
+  post(Thread::kLoop, Duration{0}, [this] { input([this](TimePoint now) { member_->session_down(now); }); });
+}
+
+void Node::take_over() {
+  if (!member_) return;
+  run(Thread::kLoop, [this] {
+    input([this](TimePoint now) {
+      const auto done = member_->take_over(now);
+      if (env_.story.told()) say(done ? "takeover asked for" : "takeover refused: " + done.error());
+    });
+  });
+}
+
+void Node::rekey_child(std::uint64_t pick) {
+  if (!active()) return;
+  run(Thread::kLoop, [this, pick] {
+    const auto pairs = member_->ledger().all();
+    if (pairs.empty()) return;
+    const std::uint32_t spi = pairs[pick % pairs.size()].spi_in;
+    input([&](TimePoint now) { static_cast<void>(member_->rekey_child(now, spi).ok()); });
+  });
+}
+
+void Node::rekey_ike(std::uint64_t pick) {
+  if (!active()) return;
+  run(Thread::kLoop, [this, pick] {
+    const auto sas = member_->ike().sas();
+    if (sas.empty()) return;
+    input([&](TimePoint now) { static_cast<void>(member_->rekey_ike(now, sas[pick % sas.size()]).ok()); });
+  });
+}
+
+// --- the heartbeat thread
+
+void Node::tick() {
+  const Duration interval = member_->config().heartbeat.interval;
+  post(Thread::kHeartbeat, interval / 2 + dice_.between(Duration{0}, microseconds(100)), [this] {
+    heartbeat_step(heartbeat_->tick(env_.clock.now()));
+    tick();
+  });
+}
+
+void Node::heartbeat(const Bytes& datagram) {
+  if (!member_ || card_still()) return;
+  run(Thread::kHeartbeat, [this, datagram] { heartbeat_step(heartbeat_->handle_datagram(env_.clock.now(), datagram)); });
+}
+
+void Node::heartbeat_step(const ha::HeartbeatStep& step) {
+  if (step.lease_deadline_ns) {
+    const ha::PartnerView partner = heartbeat_->partner();
+    deaf_lease_ = !partner.heard || env_.clock.now() - partner.last_heard >= member_->config().heartbeat.lease / 2;
+    card_->renew_lease(*step.lease_deadline_ns);
+  }
+  for (const Bytes& datagram : step.datagrams) env_.network.send_heartbeat(index_, datagram);
+  for (ha::Verdict verdict : step.verdicts) {
+    if (env_.mutant == Mutant::kStaleTakeover && verdict == ha::Verdict::kActiveLost) {
+      verdict = ha::Verdict::kTakeOver;
+    }
+    post(Thread::kLoop, dice_.between(microseconds(10), microseconds(500)), [this, verdict] {
+      if (env_.story.told()) say("verdict " + std::to_string(static_cast<int>(verdict)));
+      input([&](TimePoint now) {
+        const bool begins = verdict == ha::Verdict::kTakeOver && member_->role() == ha::Role::kStandby;
+        if (begins && env_.mutant == Mutant::kWorkBeforeActivation) {
+          for (const std::uint32_t spi : member_->sad().pairs()) {
+            static_cast<void>(card_->set_route(0x8000 + card::spi_index(spi), 0).ok());
+          }
+        }
+        member_->verdict(now, verdict);
+        if (begins && env_.mutant == Mutant::kActivateTwice && active()) {
+          const std::uint64_t word = card_->activation();
+          card_->activate(card::activation_epoch(word), card::activation_incarnation(word), true, true);
+        }
+      });
+    });
+  }
+}
+
+// --- the card
+
+void Node::frame(card::Port port, ByteView frame) {
+  if (!powered()) return;
+  if (card_still()) {
+    if (held_frames_.size() < kHeldFramesMax) held_frames_.push_back({port, Bytes(frame.begin(), frame.end())});
+    return;
+  }
+  // The switch delivers to whoever holds the address.
+  Bytes addressed(frame.begin(), frame.end());
+  const wire::Mac mac = mac_of(static_cast<std::uint8_t>(1 + index_), static_cast<std::uint8_t>(port));
+  std::copy(mac.begin(), mac.end(), addressed.begin());
+  runner_.process(card_->inner(), env_.clock.now(), port, addressed,
+                  [this](card::Port out, ByteView sent) { emit(out, sent); });
+  look_at_card();
+}
+
+void Node::run_injected() {
+  if (card_still() || !CardRunner::injected(card_->inner())) {
+    look_at_card();
+    return;
+  }
+  runner_.process_injected(card_->inner(), env_.clock.now(), [this](card::Port out, ByteView sent) { emit(out, sent); });
+  look_at_card();
+}
+
+void Node::look_at_card() {
+  if (!member_ || card_look_due_ || !CardRunner::waiting(card_->inner())) return;
+  card_look_due_ = true;
+  post(Thread::kLoop, dice_.between(microseconds(20), microseconds(200)), [this] {
+    card_look_due_ = false;
+    input([this](TimePoint now) { static_cast<void>(member_->card_ready(now)); });
+  });
+}
+
+void Node::emit(card::Port port, ByteView frame) {
+  if (frame.size() > kEthernet && frame[12] == 0x08 && frame[13] == 0x06) {
+    env_.network.announce(index_, port);
+  } else if (port == card::Port::kOuter) {
+    emit_outer(frame);
+  } else if (const auto number = traffic_number(frame)) {
+    env_.check.n3.delivered(*number, name_);
+    hooks_.delivered(*this, *number);
+  }
+}
+
+void Node::emit_outer(ByteView frame) {
+  const auto esp = esp_of(frame);
+  if (!esp) return;
+  const KeyId key = card_->key_out(esp->spi);
+  const std::uint32_t epoch = card::activation_epoch(card_->activation());
+  env_.check.n1.sealed(key, esp->iv, name_);
+  env_.check.n2.sent(key, esp->number, name_);
+  env_.check.n7.esp_left(index_, epoch, deaf_lease_, name_);
+  const auto peer = peer_of(be32(frame.data() + kEthernet + 16), env_.plan.peers);
+  if (peer) env_.network.to_peer(*peer, Bytes(frame.begin(), frame.end()));
+}
+
+void Node::forget_window(std::uint64_t pick) {
+  if (!member_) return;
+  const auto pairs = member_->sad().pairs();
+  if (pairs.empty()) return;
+  auto& memory = card_->inner().mutable_memory();
+  const std::uint32_t slot = card::spi_index(pairs[pick % pairs.size()]);
+  auto* table = reinterpret_cast<std::uint8_t*>(&memory) + card::inbound_offset(card_->info().slots);
+  auto& state = reinterpret_cast<card::InboundSlot*>(table)[slot].state;
+  std::memset(state.seen, 0, sizeof state.seen);
+}
+
+}  // namespace tandem::sim

@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+// One appliance: a machine with a card and, in its process, a member with its heartbeat. The shell does what the
+// daemon's event loop and heartbeat thread do, in the same order, on the virtual clock; machine, process, card and main
+// loop can each die or stand still.
+#pragma once
+
+#include <deque>
+
+#include "host/ha/member.hpp"
+#include "sim/cluster/card_runner.hpp"
+#include "sim/cluster/environment.hpp"
+#include "sim/cluster/fault/disk.hpp"
+#include "sim/cluster/session_seam.hpp"
+
+namespace tandem::sim {
+
+class Node final : public MemberPort {
+ public:
+  struct Hooks {
+    // `keeps`: the SAs that it holds go on.
+    std::function<void(Node&, bool keeps, bool handover)> became_active;
+    std::function<void(Node&, std::uint64_t number)> delivered;
+  };
+  Node(Environment& environment, unsigned index, std::uint64_t seed, Hooks hooks);
+  ~Node() override;
+
+  // --- life
+  void power_on();
+  void start_daemon();
+  void crash_daemon();
+  void crash_machine();
+  void leave();
+  void pause_process(Duration length);
+  void pause_machine(Duration length);
+  void hang_loop(Duration length);
+  Disk& disk() { return disk_; }
+
+  // --- operator
+  void take_over();
+  void rekey_child(std::uint64_t pick);
+  void rekey_ike(std::uint64_t pick);
+
+  // --- views
+  unsigned index() const { return index_; }
+  const std::string& name() const { return name_; }
+  const ha::Member* member() const { return member_.get(); }
+  bool active() const { return member_ && member_->role() == ha::Role::kActive; }
+  TapCard* card() { return card_.get(); }
+  // What it knew when it last lived.
+  Knowledge knowledge() const;
+  void forget_window(std::uint64_t pick);
+
+  // --- MemberPort
+  bool powered() const override { return card_ != nullptr; }
+  bool serving() const override { return member_ && !process_still() && !loop_still(); }
+  void frame(card::Port port, ByteView frame) override;
+  void ike_datagram(const ike::Datagram& datagram) override;
+  void heartbeat(const Bytes& datagram) override;
+  void session_up(const Bytes& key) override;
+  void session_data(const Bytes& octets) override;
+  void session_down() override;
+
+ private:
+  enum class Thread : std::uint8_t { kLoop = 0, kHeartbeat = 1 };
+  // Runs `action` on a thread of the process after `delay`; not at all when the process dies before.
+  void post(Thread thread, Duration delay, std::function<void()> action);
+  void run(Thread thread, std::function<void()> action);
+  bool process_still() const { return env_.clock.now() < process_still_until_; }
+  bool loop_still() const { return env_.clock.now() < loop_still_until_; }
+  bool card_still() const { return env_.clock.now() < card_still_until_; }
+  bool still(Thread thread) const { return process_still() || (thread == Thread::kLoop && loop_still()); }
+  void wake_up();
+  // One input to the member, what it brought about, and what is to be carried out.
+  template <typename Input>
+  void input(Input action);
+  void carry_out();
+  void say(const std::string& what) const { env_.story.tell(name_, what); }
+
+  void tick();
+  void heartbeat_step(const ha::HeartbeatStep& step);
+  void emit(card::Port port, ByteView frame);
+  void emit_outer(ByteView frame);
+  void run_injected();
+  void look_at_card();
+  void arm();
+  ha::MemberConfig make_config() const;
+  void configure_card();
+
+  Environment& env_;
+  unsigned index_;
+  std::string name_;
+  Hooks hooks_;
+  Dice dice_;
+  SeededRandom random_;
+  StoryLog log_;
+  Disk disk_;
+  CardRunner runner_;
+  std::unique_ptr<TapCard> card_;
+  std::unique_ptr<ha::HeartbeatCore> heartbeat_;
+  std::unique_ptr<ha::Member> member_;
+  SessionSeam seam_;
+  Knowledge last_knowledge_;
+
+  std::uint64_t life_ = 0;  // of the process
+  TimePoint process_still_until_{};
+  TimePoint loop_still_until_{};
+  TimePoint card_still_until_{};
+  std::array<std::deque<std::function<void()>>, 2> backlog_;
+  struct HeldFrame {
+    card::Port port;
+    Bytes octets;
+  };
+  std::vector<HeldFrame> held_frames_;
+  bool owns_addresses_ = false;
+  bool card_look_due_ = false;
+  bool deaf_lease_ = false;
+  TimePoint timer_at_ = kNever;
+};
+
+}  // namespace tandem::sim

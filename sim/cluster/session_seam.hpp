@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+// The seam between a member and its session at which mutants change what members tell each other. Sound members'
+// octets pass untouched and undecoded.
+#pragma once
+
+#include "host/ha/codec.hpp"
+#include "sim/cluster/mutant.hpp"
+
+namespace tandem::sim {
+
+class SessionSeam {
+ public:
+  explicit SessionSeam(Mutant mutant) : mutant_(mutant) {}
+  bool idle() const;
+
+  void reset() { incoming_.clear(); }
+  // What the member sends. `forged`: acknowledgements to be handed to the member at once.
+  Bytes outgoing(TimePoint now, Bytes octets, Bytes& forged);
+  // What the member is to receive.
+  Bytes incoming(TimePoint now, const Bytes& octets);
+
+ private:
+  bool change_in(ha::Record& record) const;
+  bool change_out(ha::Record& record) const;
+
+  Mutant mutant_;
+  Bytes incoming_;
+};
+
+}  // namespace tandem::sim
