@@ -169,7 +169,7 @@ def demo(runs, arguments):
     seed = arguments.seed if arguments.seed is not None else time.time_ns() // 1_000_000 % 1_000_000
     return run_program(f"sim/demo/run --runs {runs} --seed {seed}", [
         os.path.join(ROOT, "sim", "demo", "run"), "--binaries", build.binaries("dev"), "--runs", str(runs), "--seed",
-        str(seed)], timeout=120 * runs, live=True)
+        str(seed), "--timing-misses", str(max(1, runs // 10))], timeout=120 * runs, live=True)
 
 
 def group_unit(arguments):

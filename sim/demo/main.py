@@ -22,6 +22,8 @@ def parse_arguments():
     parser.add_argument("--svg", metavar="FILE", help="write the timeline here (with --runs: one per seed)")
     parser.add_argument("--keep", action="store_true", help="keep namespaces, daemons and logs until Ctrl-C")
     parser.add_argument("--runs", type=int, default=1, metavar="N", help="N runs with the seeds from --seed upwards")
+    parser.add_argument("--timing-misses", type=int, metavar="N", help="runs that may miss a bound on blackout, and "
+                        "nothing else (default: a tenth of the runs)")
     parser.add_argument("--rate", type=int, default=1000, help="UDP packets per second in each direction")
     parser.add_argument("--size", type=int, default=100, help="UDP payload in octets")
     parser.add_argument("--bulk-mbit", type=float, default=20, help="pace of the TCP transfer, 0 for none")
@@ -73,6 +75,12 @@ def run_one(options, svg):
     return result
 
 
+def only_late(result):
+    """True when a run failed, but only claims on time."""
+    return not result["passed"] and all(claim["ok"] or claim["timed"] for claim in result.get("claims", [{"ok": False,
+                                                                                                         "timed": False}]))
+
+
 def main():
     arguments = parse_arguments()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -106,6 +114,11 @@ def main():
     if arguments.runs > 1:
         show_table(results)
     good = sum(result["passed"] for _, result in results)
+    late = sum(only_late(result) for _, result in results)
+    allowed = arguments.timing_misses if arguments.timing_misses is not None else len(results) // 10
+    if 0 < late <= allowed:
+        print(f"\n{late} of {len(results)} runs missed a bound on blackout and nothing else: within the {allowed} allowed")
+        good += late
     print(f"\n{good} passed, {len(results) - good} failed, 0 skipped")
     return 0 if good == len(results) else 1
 
