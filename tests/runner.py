@@ -149,18 +149,18 @@ def time_left():
     return None if _builds_end is None else max(1.0, _builds_end - time.monotonic())
 
 
-def need_demo(*groups):
+def need_demo(*groups, preset="dev"):
     build.install(*groups)
-    if "dev" not in _built:
-        print("building preset dev (the first time takes minutes) ...", flush=True)
-        build.build("dev", timeout=time_left())
-        _built.add("dev")
+    if preset not in _built:
+        print(f"building preset {preset} (the first time takes minutes) ...", flush=True)
+        build.build(preset, timeout=time_left())
+        _built.add(preset)
 
 
-def interop(group, arguments, live=True):
-    need_demo("interop")
-    return run_program(f"tests/interop --group {group}", [
-        os.path.join(ROOT, "tests", "interop", "run"), "--group", group, "--binaries", build.binaries("dev"),
+def interop(group, arguments, live=True, preset="dev"):
+    need_demo("interop", preset=preset)
+    return run_program(f"tests/interop --group {group} ({preset})", [
+        os.path.join(ROOT, "tests", "interop", "run"), "--group", group, "--binaries", build.binaries(preset),
         "--strict", "--repeat", str(KILLS_QUICK if arguments.quick else KILLS),
         *(["--seed", str(arguments.seed)] if arguments.seed is not None else [])], timeout=3600, live=live)
 
@@ -185,7 +185,10 @@ def group_sim(arguments):
 
 
 def group_asan(arguments):
-    return run_ctest("asan", "unit", arguments.jobs) + run_ctest("asan", "fuzz", arguments.jobs)
+    count = run_ctest("asan", "unit", arguments.jobs) + run_ctest("asan", "fuzz", arguments.jobs)
+    if arguments.quick or os.geteuid() != 0:
+        return count
+    return count + interop("interop", arguments, preset="asan")
 
 
 def group_tsan(arguments):
@@ -221,7 +224,7 @@ GROUPS = {
     "demo": (group_demo, True, "the lab measures right, and one failover demonstration"),
     "interop": (group_interop, True, "strongSwan and Scapy against the daemon and the card"),
     "cluster": (group_cluster, True, "real processes killed and paused inside exchanges, ten demonstrations"),
-    "asan": (group_asan, False, "unit and fuzz under AddressSanitizer and UndefinedBehaviorSanitizer"),
+    "asan": (group_asan, False, "unit, fuzz and (not --quick) interop under AddressSanitizer and UBSan"),
     "tsan": (group_tsan, False, "unit under ThreadSanitizer (not part of all)"),
 }
 NOT_BY_DEFAULT = ("tsan",)
