@@ -19,6 +19,7 @@
 #include "host/ha/io/heartbeat_thread.hpp"
 #include "host/ha/io/tls_session.hpp"
 #include "host/ha/member.hpp"
+#include "host/sad/card_address.hpp"
 
 namespace tandem::app {
 namespace {
@@ -30,12 +31,6 @@ constexpr auto kAttachPause = std::chrono::milliseconds(100);
 constexpr auto kHealthInterval = std::chrono::milliseconds(20);
 constexpr auto kRefreshInterval = std::chrono::seconds(20);
 constexpr auto kGoodbyeTime = std::chrono::milliseconds(100);
-
-card::Address to_card(const IpAddress& address) {
-  card::Address result{};
-  std::copy(address.octets.begin(), address.octets.end(), result.octets);
-  return result;
-}
 
 class Daemon {
  public:
@@ -122,8 +117,8 @@ Result<void, std::string> Daemon::set_up_port(const PortSettings& port, LinkFact
   config.mtu = facts.mtu;
   config.address_count = 2;
   config.virtual_mask = 1;
-  config.addresses[0] = to_card(port.virtual_address.address);
-  config.addresses[1] = to_card(port.member_address.address);
+  config.addresses[0] = sad::to_card(port.virtual_address.address);
+  config.addresses[1] = sad::to_card(port.member_address.address);
   for (int i = 0; i < 2; ++i) {
     config.families[i] = port.member_address.address.family == Family::kIpv4 ? card::kFamilyIpv4 : card::kFamilyIpv6;
   }

@@ -21,6 +21,7 @@
 #include <tuple>
 #include <utility>
 
+#include "host/base/big_endian.hpp"
 #include "host/base/result.hpp"
 #include "host/crypto/hash.hpp"
 
@@ -49,26 +50,16 @@ struct Message {
   std::uint64_t echo = 0;
 };
 
-void put(std::uint8_t* out, std::uint64_t value, unsigned octets) {
-  for (unsigned i = 0; i < octets; ++i) out[i] = static_cast<std::uint8_t>(value >> (8 * (octets - 1 - i)));
-}
-
-std::uint64_t get(const std::uint8_t* in, unsigned octets) {
-  std::uint64_t value = 0;
-  for (unsigned i = 0; i < octets; ++i) value = value << 8 | in[i];
-  return value;
-}
-
 Bytes seal(const SecretBytes& key, const Message& message) {
   Bytes out(kBodyOctets);
-  put(out.data(), kMagic, 2);
+  store_big_endian(out.data(), kMagic, 2);
   out[2] = kVersion;
   out[3] = message.member;
   out[4] = message.flags;
-  put(out.data() + 8, message.epoch, 4);
-  put(out.data() + 16, message.activation, 8);
-  put(out.data() + 24, message.number, 8);
-  put(out.data() + 32, message.echo, 8);
+  store_big_endian(out.data() + 8, message.epoch, 4);
+  store_big_endian(out.data() + 16, message.activation, 8);
+  store_big_endian(out.data() + 24, message.number, 8);
+  store_big_endian(out.data() + 32, message.echo, 8);
   const SecretBytes mac = crypto::hmac(crypto::Hash::kSha256, key.view(), {out});
   out.insert(out.end(), mac.view().begin(), mac.view().end());
   return out;
@@ -81,10 +72,10 @@ std::optional<Message> open(const SecretBytes& key, ByteView datagram) {
   Message message;
   message.member = body[3];
   message.flags = body[4];
-  message.epoch = static_cast<std::uint32_t>(get(body.data() + 8, 4));
-  message.activation = get(body.data() + 16, 8);
-  message.number = get(body.data() + 24, 8);
-  message.echo = get(body.data() + 32, 8);
+  message.epoch = static_cast<std::uint32_t>(load_big_endian(body.data() + 8, 4));
+  message.activation = load_big_endian(body.data() + 16, 8);
+  message.number = load_big_endian(body.data() + 24, 8);
+  message.echo = load_big_endian(body.data() + 32, 8);
   return message;
 }
 
@@ -353,7 +344,7 @@ HeartbeatStep HeartbeatCore::handle_datagram(TimePoint now, ByteView datagram) {
   HeartbeatStep step;
   now = impl_->advance(now, step);
   const bool shaped =
-      datagram.size() == kDatagramOctets && get(datagram.data(), 2) == kMagic && datagram[2] == kVersion;
+      datagram.size() == kDatagramOctets && load_big_endian(datagram.data(), 2) == kMagic && datagram[2] == kVersion;
   for (Session* from : {impl_->session.get(), impl_->previous.get()}) {
     if (!shaped || from == nullptr) continue;
     const std::optional<Message> message = open(from->key, datagram);

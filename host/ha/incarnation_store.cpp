@@ -16,6 +16,7 @@
 #include <optional>
 #include <utility>
 
+#include "host/base/big_endian.hpp"
 #include "host/base/bytes.hpp"
 #include "host/crypto/hash.hpp"
 
@@ -34,29 +35,20 @@ struct Slot {
   std::uint64_t activation = 0;
 };
 
-void put(std::uint8_t* out, std::uint64_t value, unsigned octets) {
-  for (unsigned i = 0; i < octets; ++i) out[i] = static_cast<std::uint8_t>(value >> (8 * (octets - 1 - i)));
-}
-
-std::uint64_t get(const std::uint8_t* in, unsigned octets) {
-  std::uint64_t value = 0;
-  for (unsigned i = 0; i < octets; ++i) value = value << 8 | in[i];
-  return value;
-}
-
 SlotOctets encode(const Slot& slot) {
   SlotOctets octets{};
-  put(octets.data(), kMagic, 8);
-  put(octets.data() + 8, kVersion, 4);
-  put(octets.data() + 12, slot.member, 4);
-  put(octets.data() + 16, slot.activation, 8);
+  store_big_endian(octets.data(), kMagic, 8);
+  store_big_endian(octets.data() + 8, kVersion, 4);
+  store_big_endian(octets.data() + 12, slot.member, 4);
+  store_big_endian(octets.data() + 16, slot.activation, 8);
   const std::array<std::uint8_t, 32> checksum = crypto::sha256(ByteView(octets).first(kBodyOctets));
   std::copy(checksum.begin(), checksum.end(), octets.begin() + kBodyOctets);
   return octets;
 }
 
 std::optional<Slot> decode(const SlotOctets& octets) {
-  const Slot slot{static_cast<std::uint32_t>(get(octets.data() + 12, 4)), get(octets.data() + 16, 8)};
+  const Slot slot{static_cast<std::uint32_t>(load_big_endian(octets.data() + 12, 4)),
+                  load_big_endian(octets.data() + 16, 8)};
   // Encoding again compares magic, version, padding and checksum at once.
   if (encode(slot) != octets) return std::nullopt;
   return slot;

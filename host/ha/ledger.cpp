@@ -17,7 +17,7 @@ namespace tandem::ha {
 namespace {
 
 constexpr double kLeastSample = 0.005;     // seconds that a sample of the rate takes at least
-constexpr double kLeastWeight = 0.35;       // of a sample of the rate; one of twice the horizon counts alone
+constexpr double kLeastWeight = 0.35;      // of a sample of the rate; one of twice the horizon counts alone
 constexpr std::uint64_t kGenerousOut = 4;  // blocks that reserve_all() adds; numbers skipped at a takeover cost nothing
 constexpr std::uint64_t kGenerousIn = 1;   // but a bound that is far away costs the packets below it
 

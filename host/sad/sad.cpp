@@ -4,17 +4,13 @@
 #include <algorithm>
 #include <cstring>
 
+#include "host/sad/card_address.hpp"
+
 namespace tandem::sad {
 namespace {
 
 // As many flows as the card's cache can hold.
 constexpr std::size_t kFlowsHeldMax = std::size_t{card::kFlowBuckets} * card::kFlowWays;
-
-card::Address to_card(const IpAddress& address) {
-  card::Address result{};
-  std::copy(address.octets.begin(), address.octets.end(), result.octets);
-  return result;
-}
 
 // Both policies start with key and salt alike.
 template <typename Policy>

@@ -3,14 +3,10 @@
 
 #include <algorithm>
 
+#include "host/sad/card_address.hpp"
+
 namespace tandem::sad {
 namespace {
-
-card::Address to_card(const IpAddress& address) {
-  card::Address result{};
-  std::copy(address.octets.begin(), address.octets.end(), result.octets);
-  return result;
-}
 
 std::uint8_t family_of(const IpAddress& address) {
   return address.family == Family::kIpv4 ? card::kFamilyIpv4 : card::kFamilyIpv6;

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "host/sad/card_address.hpp"
 #include "host/wire/ip_header.hpp"
 
 namespace tandem::sad {
@@ -13,12 +14,6 @@ constexpr std::uint8_t kProtocolSctp = 132;
 
 bool has_ports(std::uint8_t protocol) {
   return protocol == kProtocolTcp || protocol == wire::kProtocolUdp || protocol == kProtocolSctp;
-}
-
-card::Address to_card(const IpAddress& address) {
-  card::Address result{};
-  std::copy(address.octets.begin(), address.octets.end(), result.octets);
-  return result;
 }
 
 // The packet's port that a selector for its source or its target side is compared with; both sides of ICMP mean

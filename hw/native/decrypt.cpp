@@ -17,14 +17,6 @@ namespace tandem {
 namespace card {
 namespace {
 
-template <typename T>
-void prefetch_lines(const T* from, std::size_t octets) {
-  const char* line = reinterpret_cast<const char*>(from);
-  for (std::size_t at = 0; at < octets; at += 64) {
-    __builtin_prefetch(line + at);
-  }
-}
-
 constexpr std::uint32_t kEspFrontOctets = kEspHeaderOctets + kEspIvOctets;
 
 std::uint32_t plain_octets(const OpenWork& work) { return work.octets - kEspFrontOctets - kEspIcvOctets; }

@@ -13,18 +13,6 @@
 
 namespace tandem {
 namespace card {
-namespace {
-
-template <typename T>
-void prefetch_lines(const T* from, std::size_t octets) {
-  const char* line = reinterpret_cast<const char*>(from);
-  for (std::size_t at = 0; at < octets; at += 64) {
-    __builtin_prefetch(line + at);
-  }
-}
-
-}  // namespace
-
 bool Pipeline::Impl::seal_lookup(const Batch& batch, SealWork& work) {
   OutboundSlot& slot = outbound[work.slot];
   const std::uint32_t generation = load_acquire(&slot.generation);

@@ -119,6 +119,14 @@ struct Pipeline::Impl {
   std::uint8_t tags[kBatchMax][kGcmTagOctets];
 };
 
+template <typename T>
+inline void prefetch_lines(const T* from, std::size_t octets) {
+  const char* line = reinterpret_cast<const char*>(from);
+  for (std::size_t at = 0; at < octets; at += 64) {
+    __builtin_prefetch(line + at);
+  }
+}
+
 // Reads the window at `ip`; behind the packet's end lies the buffer's tailroom.
 inline void load_window(const std::uint8_t* ip, Window& window) { copy_octets(window.octets, ip, kWindowOctets); }
 

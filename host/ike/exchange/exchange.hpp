@@ -75,4 +75,8 @@ void run_timers(Engine& engine, Turn& turn, LiveSa& sa);
 void run_attempt_timers(Engine& engine, Turn& turn);
 void run_starts(Engine& engine, Turn& turn);
 
+// What both roles note of an IKE_AUTH that verified: extensions that the peer announced too, its window, lifetimes.
+void note_agreed(Engine& engine, TimePoint now, const PeerConfig& peer, const std::vector<wire::Payload>& payloads,
+                 IkeSaState& state);
+
 }  // namespace tandem::ike::exchange

@@ -80,15 +80,7 @@ IkeSaState make_state(Engine& engine, Turn& turn, HalfOpen& half, const PeerConf
   state.suite = half.suite;
   state.keys = std::move(half.keys);
   state.next_recv_id = 1;
-  const auto has = [&](wire::NotifyType type) { return wire::find_notify(payloads, type) != nullptr; };
-  state.message_id_sync = peer.announce_message_id_sync && has(wire::NotifyType::kIkev2MessageIdSyncSupported);
-  state.replay_counter_sync =
-      peer.announce_replay_counter_sync && has(wire::NotifyType::kIpsecReplayCounterSyncSupported);
-  note_window(state, payloads);
-  state.born_activations = engine.view.activations;
-  state.established = turn.now;
-  state.rekey_deadline = engine.less_jitter(turn.now, peer.rekey_after);
-  state.hard_deadline = turn.now + peer.hard_lifetime;
+  note_agreed(engine, turn.now, peer, payloads, state);
   return state;
 }
 
@@ -175,6 +167,19 @@ void handle_auth_request(Engine& engine, Turn& turn, HalfOpen& half, const Datag
     return;
   }
   establish(engine, turn, half, *peer, datagram, request_hash(octets), *payloads);
+}
+
+void note_agreed(Engine& engine, TimePoint now, const PeerConfig& peer, const std::vector<wire::Payload>& payloads,
+                 IkeSaState& state) {
+  const auto has = [&](wire::NotifyType type) { return wire::find_notify(payloads, type) != nullptr; };
+  state.message_id_sync = peer.announce_message_id_sync && has(wire::NotifyType::kIkev2MessageIdSyncSupported);
+  state.replay_counter_sync =
+      peer.announce_replay_counter_sync && has(wire::NotifyType::kIpsecReplayCounterSyncSupported);
+  note_window(state, payloads);
+  state.born_activations = engine.view.activations;
+  state.established = now;
+  state.rekey_deadline = engine.less_jitter(now, peer.rekey_after);
+  state.hard_deadline = now + peer.hard_lifetime;
 }
 
 }  // namespace tandem::ike::exchange

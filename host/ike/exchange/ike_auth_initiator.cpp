@@ -60,15 +60,7 @@ IkeSaState make_state(Engine& engine, const Turn& turn, Attempt& attempt, const 
   state.suite = attempt.suite;
   state.keys = std::move(attempt.keys);
   state.next_send_id = 2;
-  const auto has = [&](wire::NotifyType type) { return wire::find_notify(payloads, type) != nullptr; };
-  state.message_id_sync = peer.announce_message_id_sync && has(wire::NotifyType::kIkev2MessageIdSyncSupported);
-  state.replay_counter_sync =
-      peer.announce_replay_counter_sync && has(wire::NotifyType::kIpsecReplayCounterSyncSupported);
-  note_window(state, payloads);
-  state.born_activations = engine.view.activations;
-  state.established = turn.now;
-  state.rekey_deadline = engine.less_jitter(turn.now, peer.rekey_after);
-  state.hard_deadline = turn.now + peer.hard_lifetime;
+  note_agreed(engine, turn.now, peer, payloads, state);
   return state;
 }
 

@@ -133,7 +133,7 @@ std::vector<Sent> World::run(card::Packet* packets, std::uint32_t count) {
   return sent;
 }
 
-std::vector<Sent> World::process(card::Port port, const Bytes& ip_packet) {
+std::vector<Sent> World::process(card::Port port, ByteView ip_packet) {
   card::Packet one{buffers_.data() + card::kHeadroom, static_cast<std::uint32_t>(ip_packet.size() + kEthernetOctets),
                    port, card::Verdict::kDrop};
   REQUIRE(one.octets <= card::kFrameMax);
@@ -174,7 +174,7 @@ std::vector<Sent> World::pump(TimePoint now) {
   return all;
 }
 
-std::vector<Sent> World::receive(card::Port port, const Bytes& ip_packet, TimePoint now) {
+std::vector<Sent> World::receive(card::Port port, ByteView ip_packet, TimePoint now) {
   std::vector<Sent> all = process(port, ip_packet);
   for (Sent& one : pump(now)) all.push_back(std::move(one));
   return all;

@@ -35,7 +35,7 @@ struct Sent {
   card::Port port;
   Bytes frame;
   // Behind the Ethernet header.
-  Bytes ip() const { return {frame.begin() + 14, frame.end()}; }
+  ByteView ip() const { return ByteView(frame).subspan(14); }
 };
 
 // What an SA pair is made of; keeps what a SaPair only points to.
@@ -69,9 +69,9 @@ class World {
   // Puts the slow path's work to the card and back until nothing moves; fails the test if that never ends.
   std::vector<Sent> pump(TimePoint now = TimePoint{});
   // One frame with this IP packet from the wire, then pump().
-  std::vector<Sent> receive(card::Port port, const Bytes& ip_packet, TimePoint now = TimePoint{});
+  std::vector<Sent> receive(card::Port port, ByteView ip_packet, TimePoint now = TimePoint{});
   // Only the card: no slow path after it. What left at once.
-  std::vector<Sent> process(card::Port port, const Bytes& ip_packet);
+  std::vector<Sent> process(card::Port port, ByteView ip_packet);
   std::uint64_t counter(card::Counter which) { return card->counter(which); }
   const card::FlowEntry* flow(const PacketKey& key) const;
   const card::NextHop* next_hop(card::Port port, const IpAddress& address) const;
