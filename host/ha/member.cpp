@@ -146,9 +146,24 @@ void Member::install_children(TimePoint now, const ike::IkeSaState& state) {
     }
     slow_path_.want(card::Port::kOuter, state.remote.address);
   }
-  // A child that may still come of our own request keeps its slot on the survivor.
-  if (state.pending && state.pending->new_child_spi_in != 0) sad_.slots().take(state.pending->new_child_spi_in);
+  if (role_ == Role::kStandby) hold_pending_slot(state);
   remove_children(state.local_spi(), keep);
+}
+
+// A child that may still come of a request under way keeps its slot on the survivor, where the IKE core did not
+// allocate it.
+void Member::hold_pending_slot(const ike::IkeSaState& state) {
+  release_pending_slot(state.local_spi());
+  const std::uint32_t spi = state.pending ? state.pending->new_child_spi_in : 0;
+  if (spi == 0 || owners_.contains(spi) || !sad_.slots().take(spi)) return;
+  pending_slots_[state.local_spi()] = spi;
+}
+
+void Member::release_pending_slot(ike::LocalSpi owner) {
+  const auto held = pending_slots_.find(owner);
+  if (held == pending_slots_.end()) return;
+  if (!owners_.contains(held->second)) sad_.slots().release(held->second);
+  pending_slots_.erase(held);
 }
 
 void Member::remove_children(ike::LocalSpi owner, const std::set<std::uint32_t>& keep) {

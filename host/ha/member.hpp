@@ -144,6 +144,8 @@ class Member final : private ike::ChildSlots {
   void apply(TimePoint now, ike::Step step);
   Result<void, std::string> apply(TimePoint now, Result<ike::Step, ike::CommandError> step);
   void install_children(TimePoint now, const ike::IkeSaState& state);
+  void hold_pending_slot(const ike::IkeSaState& state);
+  void release_pending_slot(ike::LocalSpi owner);
   void remove_children(ike::LocalSpi owner, const std::set<std::uint32_t>& keep);
   void handle_event(TimePoint now, const card::Event& event);
   void handle_punt(TimePoint now, const driver::PuntView& punt);
@@ -210,7 +212,8 @@ class Member final : private ike::ChildSlots {
   std::uint64_t takeovers_ = 0;
   std::uint64_t snapshot_end_ = 0;  // joining: number of the record that ends the snapshot; 0: acknowledged
   std::uint64_t credits_end_ = 0;   // joining: number of the last explicit credits; 0: none sent yet
-  std::map<std::uint32_t, ike::LocalSpi> owners_;  // by spi_in
+  std::map<std::uint32_t, ike::LocalSpi> owners_;         // by spi_in
+  std::map<ike::LocalSpi, std::uint32_t> pending_slots_;  // standby: SPIs held for requests under way
   std::deque<Held> gated_;
   std::deque<Beyond> beyond_;
   std::deque<InFlight> credits_in_flight_;

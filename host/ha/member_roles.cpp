@@ -45,8 +45,10 @@ void Member::set_facts() {
 void Member::forget_all() {
   ike_.become_standby();
   sad_.clear();
+  slow_path_.clear();
   ledger_.emplace(config_.ledger);
   owners_.clear();
+  pending_slots_.clear();
   gated_.clear();
   beyond_.clear();
   credits_in_flight_.clear();
@@ -66,6 +68,7 @@ void Member::become_active(TimePoint now, Cause cause, std::uint32_t epoch) {
   known_activations_[config_.id - 1u] = std::max(known_activations_[config_.id - 1u], activation_);
   epoch_ = epoch;
   role_ = Role::kActive;
+  pending_slots_.clear();  // from here on the IKE core gives them back itself
   partnership_ = cause == Cause::kHandover ? Partnership::kPaired : Partnership::kSolo;
   in_sync_ = false;
   card_.activate(epoch_, incarnation(), true, solo());
@@ -221,6 +224,7 @@ void Member::leave(TimePoint now) {
   if (link_.is_joined()) replicate(now, Leaving{});
   card_.activate(epoch_, incarnation(), false, false);
   card_.renew_lease(0);
+  forget_all();
   role_ = Role::kStandby;
   in_sync_ = false;
   left_ = true;

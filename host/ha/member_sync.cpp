@@ -234,6 +234,7 @@ void Member::handle_record(TimePoint now, Record record) {
                  },
                  [&](IkeRemove& remove) {
                    remove_children(remove.spi, {});
+                   release_pending_slot(remove.spi);
                    ike_.forget(remove.spi);
                  },
                  [&](Credits& credits) { write(ledger_->store(credits.entries)); },

@@ -297,6 +297,14 @@ void SlowPath::inject(card::InjectKind kind, card::Port port, ByteView packet) {
   if (auto done = sad_.card().inject(kind, port, packet); !done) log_.warning("card: inject: " + done.error().text);
 }
 
+void SlowPath::clear() {
+  hops_.clear();
+  on_card_.clear();
+  targets_held_ = waiting_held_ = 0;
+  wanted_.clear();
+  acquires_.clear();
+}
+
 std::vector<SlowPath::Wanted> SlowPath::take_wanted() {
   std::vector<Wanted> result(wanted_.begin(), wanted_.end());
   wanted_.clear();

@@ -66,6 +66,9 @@ class SlowPath {
   // Packets that wait for a MAC.
   std::size_t waiting() const { return waiting_held_; }
 
+  // The card was emptied: nothing is on it, nothing waits for it.
+  void clear();
+
   std::vector<Wanted> take_wanted();
   // Tags of PROTECT rules that want an SA.
   std::vector<std::uint32_t> take_acquires();

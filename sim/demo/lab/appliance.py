@@ -67,7 +67,7 @@ address = "%any"
 name = "net"
 local_ts = ["{host_net}"]
 remote_ts = ["{peer_net}"]
-esp = ["aes128gcm16"]
+esp = ["aes128gcm16-aes256gcm16"]
 """
 
 
