@@ -183,7 +183,18 @@ void Network::to_peer(std::size_t peer, const Bytes& frame) {
   over(plan_.outer, [this, peer, frame] { peers_[peer]->frame(frame); });
 }
 
+void Network::tell_ike(const std::string& way, const ike::Datagram& datagram) const {
+  const std::size_t marker = datagram.local.port == 4500 || datagram.remote.port == 4500 ? 4 : 0;
+  if (!story_.told() || datagram.octets.size() < marker + 28) return;
+  const std::uint8_t* at = datagram.octets.data() + marker;
+  const unsigned id = static_cast<unsigned>(at[20]) << 24 | static_cast<unsigned>(at[21]) << 16 |
+                      static_cast<unsigned>(at[22]) << 8 | at[23];
+  story_.tell("ike", way + ": exchange " + std::to_string(at[18]) + ((at[19] & 0x20) != 0 ? " response " : " request ") +
+                         std::to_string(id));
+}
+
 void Network::ike_to_cluster(const ike::Datagram& datagram) {
+  tell_ike(to_string(datagram.remote.address) + " to cluster", datagram);
   over(plan_.outer, [this, datagram] {
     const int node = owner(card::Port::kOuter);
     if (node >= 0) members_[static_cast<std::size_t>(node)]->ike_datagram(datagram);
@@ -191,6 +202,7 @@ void Network::ike_to_cluster(const ike::Datagram& datagram) {
 }
 
 void Network::ike_to_peer(std::size_t peer, const ike::Datagram& datagram) {
+  tell_ike("to peer " + std::to_string(peer), datagram);
   over(plan_.outer, [this, peer, datagram] { peers_[peer]->ike_datagram(datagram); });
 }
 

@@ -77,6 +77,7 @@ class Network {
     std::uint64_t connection = 0;
     TimePoint last_arrival{};  // of what we sent
   };
+  void tell_ike(const std::string& way, const ike::Datagram& datagram) const;
   void dial_later(Duration delay);
   void dial();
   void adopt(unsigned node, std::uint64_t connection, const Bytes& key);

@@ -71,6 +71,9 @@ ha::MemberConfig Node::make_config() const {
     config.heartbeat.lease = milliseconds(15);
     config.heartbeat.takeover = milliseconds(20);
   }
+  // A second takeover starts inbound at what the implicit grant allowed (README, weaknesses): with the default of 1024
+  // the slow flows here would stand still for the rest of the run.
+  config.ledger.grant = 32;
   config.sad.outer_mtu = 1500;
   config.outer = port_net(0xc0000200, 24, kOuterVirtual);
   config.inner = port_net(0x0a000000, 16, kInnerVirtual);
@@ -205,7 +208,7 @@ void Node::input(Input action) {
     const bool handover = member_->partnership() == ha::Partnership::kPaired;
     const bool keeps = !step.cleared;
     if (keeps) env_.check.n5.took_over(step, handover, name_);
-    env_.check.n7.activated(index_, member_->epoch());
+    env_.check.n7.activated(index_, keeps);
     hooks_.became_active(*this, keeps, handover);
   }
   env_.check.n6.look(*member_, name_);
@@ -423,12 +426,31 @@ void Node::emit_outer(ByteView frame) {
   const auto esp = esp_of(frame);
   if (!esp) return;
   const KeyId key = card_->key_out(esp->spi);
-  const std::uint32_t epoch = card::activation_epoch(card_->activation());
   env_.check.n1.sealed(key, esp->iv, name_);
   env_.check.n2.sent(key, esp->number, name_);
-  env_.check.n7.esp_left(index_, epoch, deaf_lease_, name_);
+  env_.check.n7.esp_left(index_, deaf_lease_, name_);
   const auto peer = peer_of(be32(frame.data() + kEthernet + 16), env_.plan.peers);
   if (peer) env_.network.to_peer(*peer, Bytes(frame.begin(), frame.end()));
+}
+
+void Node::tell_counters() const {
+  if (!card_) return;
+  static constexpr std::string_view kNames[] = {
+#define TANDEM_SIM_NAME(id, text, help) text,
+      TANDEM_CARD_COUNTERS(TANDEM_SIM_NAME)
+#undef TANDEM_SIM_NAME
+  };
+  std::string text = "card:";
+  for (std::uint32_t i = 0; i < card::kCounters; ++i) {
+    const std::uint64_t count = card_->counter(static_cast<card::Counter>(i));
+    if (count != 0) text += " " + std::string(kNames[i]) + "=" + std::to_string(count);
+  }
+  if (member_) {
+    const sad::SlowPathCounters& slow = member_->slow_path().counters();
+    text += "; host: misses=" + std::to_string(slow.spd_misses) + " unresolved=" +
+            std::to_string(slow.unresolved_dropped) + " acquires=" + std::to_string(slow.acquires);
+  }
+  say(text);
 }
 
 void Node::forget_window(std::uint64_t pick) {

@@ -48,6 +48,8 @@ class Node final : public MemberPort {
   TapCard* card() { return card_.get(); }
   // What it knew when it last lived.
   Knowledge knowledge() const;
+  // The card's counters as part of the story.
+  void tell_counters() const;
   void forget_window(std::uint64_t pick);
 
   // --- MemberPort

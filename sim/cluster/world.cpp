@@ -250,7 +250,9 @@ void World::check_end() {
   std::vector<const Node*> members{nodes_[0].get(), nodes_[1].get()};
   std::vector<const Peer*> peers;
   for (const auto& peer : peers_) peers.push_back(peer.get());
-  check_agreement(report_, members, peers, plan_.mismatch);
+  // Members of different configurations are nobody's pair: only safety counts.
+  if (plan_.mismatch) return;
+  check_agreement(report_, members, peers);
   for (std::size_t i = 0; i < peers_.size(); ++i) {
     if (clock_.now() - last_to_host_[i] > kLastLook) report_.violation("liveness", peers_[i]->name() + " reaches no host");
     if (clock_.now() - last_to_peer_[i] > kLastLook) report_.violation("liveness", "no host reaches " + peers_[i]->name());
@@ -293,6 +295,9 @@ RunResult World::run() {
     report_.violation("livelock", "more than " + std::to_string(kStepsMax) + " steps");
   } else {
     check_end();
+  }
+  if (story_.told()) {
+    for (Node* node : nodes()) node->tell_counters();
   }
   result_.violations = report_.found();
   return result_;

@@ -4,7 +4,7 @@
 namespace tandem::sim {
 namespace {
 
-// What identifies SAs at both ends: IKE by both SPIs, children by both SPIs and the address of the peer.
+// What identifies SAs at both ends, those left out that only wait for what is still on its way: IKE by both SPIs, children by both SPIs and the address of the peer.
 struct Picture {
   std::set<std::pair<std::uint64_t, std::uint64_t>> ike_sas;
   std::set<std::tuple<std::uint32_t, std::uint32_t, std::uint32_t>> children;  // cluster's SPI, peer's SPI, peer
@@ -17,6 +17,7 @@ Picture of_cluster(const ike::Core& core) {
     const ike::IkeSaState& state = *core.state(spi);
     if (state.phase == ike::IkePhase::kEstablished) picture.ike_sas.insert({state.spi_i, state.spi_r});
     for (const ike::ChildSaState& child : state.children) {
+      if (child.phase != ike::ChildPhase::kInstalled) continue;
       picture.children.insert({child.spi_in, child.spi_out, state.remote.address.ipv4_value()});
     }
   }
@@ -30,6 +31,7 @@ Picture of_peers(const std::vector<const Peer*>& peers) {
       const ike::IkeSaState& state = *peer->core().state(spi);
       if (state.phase == ike::IkePhase::kEstablished) picture.ike_sas.insert({state.spi_i, state.spi_r});
       for (const ike::ChildSaState& child : state.children) {
+        if (child.phase != ike::ChildPhase::kInstalled) continue;
         picture.children.insert({child.spi_out, child.spi_in, state.local.address.ipv4_value()});
       }
     }
@@ -56,8 +58,7 @@ void check_card(Report& report, const Node& node) {
 
 }  // namespace
 
-void check_agreement(Report& report, const std::vector<const Node*>& nodes, const std::vector<const Peer*>& peers,
-                     bool strangers) {
+void check_agreement(Report& report, const std::vector<const Node*>& nodes, const std::vector<const Peer*>& peers) {
   const Node* active = nullptr;
   for (const Node* node : nodes) {
     if (node->member() == nullptr) {
@@ -84,7 +85,6 @@ void check_agreement(Report& report, const std::vector<const Node*>& nodes, cons
     report.violation("agreement", std::to_string(peers.size()) + " peers with " + sizes(outside));
   }
   for (const Node* node : nodes) check_card(report, *node);
-  if (strangers) return;
   const Node* standby = nodes[0] == active ? nodes[1] : nodes[0];
   if (!active->member()->in_sync() || !standby->member()->in_sync()) {
     report.violation("agreement", "the members are not in sync: " +

@@ -10,8 +10,6 @@
 
 namespace tandem::sim {
 
-// `strangers`: the members' configurations differ, so they cannot be in sync.
-void check_agreement(Report& report, const std::vector<const Node*>& nodes, const std::vector<const Peer*>& peers,
-                     bool strangers);
+void check_agreement(Report& report, const std::vector<const Node*>& nodes, const std::vector<const Peer*>& peers);
 
 }  // namespace tandem::sim

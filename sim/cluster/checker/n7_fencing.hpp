@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// N7: once a member has taken over, no ESP leaves the card of the one before it. Without a witness a member that hears
+// N7: once a member has taken the SAs over, no ESP leaves the card of the one before it. Without a witness a member that hears
 // nothing cannot tell a cut from a dead partner and goes on: runs that cut both directions are exempt for as long as the
 // old active's lease was renewed in such silence.
 #pragma once
@@ -13,20 +13,27 @@ namespace tandem::sim {
 class N7Fencing {
  public:
   N7Fencing(Report& report, bool split_run) : report_(report), split_run_(split_run) {}
-  void activated(unsigned node, std::uint32_t epoch) { epoch_.at(node) = epoch; }
-  // `epoch`: of the card that it left; `deaf`: its lease was last renewed while it heard nothing.
-  void esp_left(unsigned node, std::uint32_t epoch, bool deaf, std::string_view who) {
-    if (epoch_.at(1 - node) <= epoch || told_.at(node) == epoch || (split_run_ && deaf)) return;
-    told_.at(node) = epoch;
-    report_.violation("N7", std::string(who) + " sent ESP of epoch " + std::to_string(epoch) +
-                                " after its partner had started epoch " + std::to_string(epoch_.at(1 - node)));
+  // Order counts, not the epoch: that one starts afresh when both members have lost their memory.
+  // A member that starts empty (addresses only) has keys of its own and need not wait for a partner it cannot hear.
+  void activated(unsigned node, bool keeps) {
+    order_.at(node) = ++activations_;
+    if (keeps) takeover_.at(node) = activations_;
+  }
+  // `deaf`: the card's lease was last renewed while its member heard nothing.
+  void esp_left(unsigned node, bool deaf, std::string_view who) {
+    const unsigned own = order_.at(node);
+    if (takeover_.at(1 - node) <= own || told_.at(node) == own || (split_run_ && deaf)) return;
+    told_.at(node) = own;
+    report_.violation("N7", std::string(who) + " sent ESP after its partner had taken over");
   }
 
  private:
   Report& report_;
   bool split_run_;
-  std::array<std::uint32_t, 2> epoch_{};
-  std::array<std::uint32_t, 2> told_{};
+  unsigned activations_ = 0;
+  std::array<unsigned, 2> order_{};  // of each member's last activation
+  std::array<unsigned, 2> takeover_{};
+  std::array<unsigned, 2> told_{};
 };
 
 }  // namespace tandem::sim

@@ -14,6 +14,8 @@ using std::chrono::milliseconds;
 
 constexpr Duration kWarmUp = milliseconds(700);
 constexpr Duration kQuietSingle = milliseconds(3500);
+// The first liveness check of a rekeyed IKE SA comes after 10 s, whatever is configured.
+constexpr Duration kQuietRekeyed = milliseconds(14'000);
 constexpr Duration kQuiet = milliseconds(7000);
 
 struct Kind {
@@ -118,7 +120,10 @@ Plan draw_plan(std::uint64_t seed) {
     // Some follow at once, most when the pair may have come together again.
     at += dice.chance(35) ? dice.between(Duration{0}, milliseconds(60)) : dice.between(milliseconds(50), milliseconds(600));
   }
-  plan.end = plan.faults_end + (plan.single ? kQuietSingle : kQuiet);
+  const bool rekeys = std::any_of(plan.faults.begin(), plan.faults.end(), [](const Fault& fault) {
+    return fault.kind == FaultKind::kRekeyIke || fault.kind == FaultKind::kPeerRekeyIke;
+  });
+  plan.end = plan.faults_end + (plan.single ? kQuietSingle : rekeys ? kQuietRekeyed : kQuiet);
   return plan;
 }
 
