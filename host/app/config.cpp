@@ -94,7 +94,7 @@ void read_ha(const TomlView& table, Settings& settings) {
   ledger.in_horizon = milliseconds(table.integer("in_horizon_ms", 20, 1, 60'000));
   ledger.out_block_min = static_cast<std::uint64_t>(table.integer("out_block_min", 256, 16, 1 << 20));
   ledger.in_block_min = static_cast<std::uint64_t>(table.integer("in_block_min", 1, 1, 1 << 20));
-  ledger.grant = static_cast<std::uint32_t>(table.integer("grant", 1024, 16, 1 << 24));
+  ledger.grant = static_cast<std::uint32_t>(table.integer("grant", 64, 16, 1 << 24));
   table.reject_unknown();
 }
 

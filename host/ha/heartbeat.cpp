@@ -127,7 +127,7 @@ struct HeartbeatCore::Impl {
   std::optional<TimePoint> granted;       // receive time of the newest number echoed while granting
   // Standby.
   std::optional<TimePoint> eligible_until;
-  std::array<bool, 7> raised{};  // verdicts of the present occurrence
+  std::array<bool, 8> raised{};  // verdicts of the present occurrence
 
   bool is_active() const { return facts.role == Role::kActive; }
   bool grants() const { return is_active() && facts.in_sync && !facts.solo && !deposed && !grant_blocked; }
@@ -200,10 +200,11 @@ struct HeartbeatCore::Impl {
     if (facts.solo || deposed) return;
     // A sixteenth is far more than two clocks can drift apart.
     const bool ended = !granted || now - *granted > config.eligible + config.eligible / 16;
-    if (ended && !grants()) raise(step, Verdict::kSoloSafe);
+    // While lapsed only the partner can tell whether it took over meanwhile; one that stays silent never will.
+    if (ended && !grants() && !lapsed) raise(step, Verdict::kSoloSafe);
     if (ended && silent) {
       grant_blocked = facts.in_sync;
-      raise(step, Verdict::kPartnerLost);
+      raise(step, lapsed ? Verdict::kStartEmpty : Verdict::kPartnerLost);
     }
   }
   void judge_silent_active(TimePoint now, HeartbeatStep& step) {
@@ -265,6 +266,7 @@ struct HeartbeatCore::Impl {
     if (!claims) rearm(Verdict::kTakeOver);
     rearm(Verdict::kActiveLost);
     rearm(Verdict::kPartnerLost);
+    rearm(Verdict::kStartEmpty);
 
     if (const std::optional<TimePoint> sent = from.sent_at(message.echo)) {
       echoed = std::max(echoed.value_or(*sent), *sent);
@@ -301,7 +303,13 @@ struct HeartbeatCore::Impl {
     }
     if (!facts.in_sync) grant_blocked = false;
     if (before.in_sync != facts.in_sync || before.solo != facts.solo) rearm(Verdict::kSoloSafe);
-    if (before.solo && !facts.solo) rearm(Verdict::kPartnerLost);
+    if (before.solo && !facts.solo) {
+      rearm(Verdict::kPartnerLost);
+      rearm(Verdict::kStartEmpty);
+      // The partner may take over only once it has heard a heartbeat that grants it, and none has left yet: its wait
+      // for silence begins after this moment. An echo from the time of solo would end the lease at once instead.
+      echoed = std::max(echoed.value_or(last_call), last_call);
+    }
   }
 };
 

@@ -22,7 +22,7 @@ struct LedgerConfig {
   std::uint64_t out_block_max = 1u << 22;
   std::uint64_t in_block_min = 1;  // a slow SA loses nothing at a takeover; the card holds what comes in a burst
   std::uint64_t in_block_max = 1u << 20;
-  std::uint32_t grant = 1024;  // G, the implicit grant of a handover
+  std::uint32_t grant = 64;  // G, the implicit grant of a handover; inbound it is lost if the next takeover is a crash
 };
 
 // The first credits of a new SA, by rule: known to both members without a message. Sequence numbers start at 1.

@@ -170,6 +170,13 @@ void Member::verdict(TimePoint now, Verdict verdict) {
     case Verdict::kPartnerLost:
       go_solo(now);
       break;
+    case Verdict::kStartEmpty:
+      if (role_ == Role::kActive && !solo()) {
+        // The partner may have used the SAs further than anybody alive knows: going on could repeat numbers (N2, N3).
+        log_.error("partner lost after a lapse of the lease: starting without SAs");
+        become_active(now, Cause::kAddressesOnly, std::max(epoch_, hooks_.partner().epoch) + 2);
+      }
+      break;
     case Verdict::kDeposed:
       if (role_ == Role::kActive) step_down(now, "deposed by the partner");
       break;

@@ -137,6 +137,9 @@ void Member::begin_join(TimePoint now) {
   snapshot_end_ = link_.append(now, SnapshotEnd{});
   log_.info("partner joins: snapshot of " + std::to_string(ike_.sas().size()) + " IKE SAs");
   set_facts();
+  // After a split it may have been the partner who announced the addresses last.
+  announces_left_ = std::max(announces_left_, 1u);
+  announce(now);
 }
 
 bool Member::limits_hold() const {

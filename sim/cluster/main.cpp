@@ -137,11 +137,12 @@ int run_main(int argc, char** argv) {
       std::printf("--- story of seed %llu\n", static_cast<unsigned long long>(summary.failed[i].seed));
       static_cast<void>(run_world(summary.failed[i].seed, mutants ? Mutant::kNone : mutant_named(mutant), true));
     }
-    std::printf("%llu runs, %llu failovers (%llu keeping SAs), %llu packets, %llu replays, %zu violations, %.0f "
-                "failovers/s\n",
-                static_cast<unsigned long long>(summary.runs), static_cast<unsigned long long>(summary.failovers),
-                static_cast<unsigned long long>(summary.kept), static_cast<unsigned long long>(summary.packets),
-                static_cast<unsigned long long>(summary.replays), summary.failed.size(), rate);
+    std::printf(
+        "%llu runs, %llu failovers (%llu keeping SAs), %llu packets, %llu replays, %zu violations, %.0f "
+        "failovers/s\n",
+        static_cast<unsigned long long>(summary.runs), static_cast<unsigned long long>(summary.failovers),
+        static_cast<unsigned long long>(summary.kept), static_cast<unsigned long long>(summary.packets),
+        static_cast<unsigned long long>(summary.replays), summary.failed.size(), rate);
     json = {{"runs", summary.runs},
             {"failovers", summary.failovers},
             {"violations", summary.failed.size()},

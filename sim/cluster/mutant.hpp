@@ -11,29 +11,29 @@ namespace tandem::sim {
 
 enum class Mutant : std::uint8_t {
   kNone,
-  kSameIncarnation,      // the card's IVs do not name the member
-  kIncarnationStays,     // a member keeps the incarnation of its first activation
-  kForgetfulStore,       // the disk forgets, and so does the partner's hello
-  kIgnoreOutLimit,       // the card gets no outbound limit
-  kCreditBeforeAck,      // the active counts a block further than the partner knows
-  kAlwaysSolo,           // the card believes to be solo for ever
-  kIgnoreInBound,        // the card gets no inbound bound
-  kNoFloor,              // the floor of a credit is lost
-  kSameEpoch,            // activation does not tell the card that the epoch is new
-  kForgottenWindow,      // the replay window is lost now and then
-  kNoSnapshotCredits,    // the standby applies no credits
-  kLostUpsert,           // the standby acknowledges IKE states that it does not apply
-  kForgedAck,            // the active believes in acknowledgements before they come
-  kGatedAtOnce,          // states are announced after the message that commits them
-  kStaleTakeover,        // a standby out of sync takes the SAs over
-  kHandoverTooLow,       // the exact counters of a handover are too low
-  kIgnoreLease,          // the card forgets that its lease ends
-  kLongLease,            // the lease is longer than the partner waits
-  kHastyStandby,         // the standby waits for less than a lease
-  kWorkBeforeActivation, // a takeover writes every SA first
-  kActivateTwice,        // a takeover writes the activation register twice
-  kAnyConfig,            // a partner of another configuration is let in
-  kLeakedSas,            // SAs stay in the card when they should go
+  kSameIncarnation,       // the card's IVs do not name the member
+  kIncarnationStays,      // a member keeps the incarnation of its first activation
+  kForgetfulStore,        // the disk forgets, and so does the partner's hello
+  kIgnoreOutLimit,        // the card gets no outbound limit
+  kCreditBeforeAck,       // the active counts a block further than the partner knows
+  kAlwaysSolo,            // the card believes to be solo for ever
+  kIgnoreInBound,         // the card gets no inbound bound
+  kNoFloor,               // the floor of a credit is lost
+  kSameEpoch,             // activation does not tell the card that the epoch is new
+  kForgottenWindow,       // the replay window is lost now and then
+  kNoSnapshotCredits,     // the standby applies no credits
+  kLostUpsert,            // the standby acknowledges IKE states that it does not apply
+  kForgedAck,             // the active believes in acknowledgements before they come
+  kGatedAtOnce,           // states are announced after the message that commits them
+  kStaleTakeover,         // a standby out of sync takes the SAs over
+  kHandoverTooLow,        // the exact counters of a handover are too low
+  kIgnoreLease,           // the card forgets that its lease ends
+  kLongLease,             // the lease is longer than the partner waits
+  kHastyStandby,          // the standby waits for less than a lease
+  kWorkBeforeActivation,  // a takeover writes every SA first
+  kActivateTwice,         // a takeover writes the activation register twice
+  kAnyConfig,             // a partner of another configuration is let in
+  kLeakedSas,             // SAs stay in the card when they should go
   kCount
 };
 

@@ -157,8 +157,8 @@ void Network::announce(unsigned node, card::Port port) {
   clock_.after(dice_.between(microseconds(50), microseconds(300)), [this, node, port] {
     int& owner = owner_[static_cast<std::size_t>(port)];
     if (owner != static_cast<int>(node)) {
-      story_.tell("network", std::string(port == card::Port::kOuter ? "outer" : "inner") +
-                                 " address moves to member " + std::to_string(node + 1));
+      story_.tell("network", std::string(port == card::Port::kOuter ? "outer" : "inner") + " address moves to member " +
+                                 std::to_string(node + 1));
     }
     owner = static_cast<int>(node);
   });
@@ -174,9 +174,8 @@ void Network::to_cluster(card::Port port, Bytes frame) {
 }
 
 void Network::to_member(unsigned node, Bytes frame) {
-  clock_.after(microseconds(50), [this, node, frame = std::move(frame)] {
-    members_[node]->frame(card::Port::kOuter, frame);
-  });
+  clock_.after(microseconds(50),
+               [this, node, frame = std::move(frame)] { members_[node]->frame(card::Port::kOuter, frame); });
 }
 
 void Network::to_peer(std::size_t peer, const Bytes& frame) {
@@ -189,8 +188,8 @@ void Network::tell_ike(const std::string& way, const ike::Datagram& datagram) co
   const std::uint8_t* at = datagram.octets.data() + marker;
   const unsigned id = static_cast<unsigned>(at[20]) << 24 | static_cast<unsigned>(at[21]) << 16 |
                       static_cast<unsigned>(at[22]) << 8 | at[23];
-  story_.tell("ike", way + ": exchange " + std::to_string(at[18]) + ((at[19] & 0x20) != 0 ? " response " : " request ") +
-                         std::to_string(id));
+  story_.tell("ike", way + ": exchange " + std::to_string(at[18]) +
+                         ((at[19] & 0x20) != 0 ? " response " : " request ") + std::to_string(id));
 }
 
 void Network::ike_to_cluster(const ike::Datagram& datagram) {

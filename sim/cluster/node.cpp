@@ -74,6 +74,7 @@ ha::MemberConfig Node::make_config() const {
   // A second takeover starts inbound at what the implicit grant allowed (README, weaknesses): with the default of 1024
   // the slow flows here would stand still for the rest of the run.
   config.ledger.grant = 32;
+  config.ledger.out_block_min = 8;  // the flows are slow, the limits shall matter
   config.sad.outer_mtu = 1500;
   config.outer = port_net(0xc0000200, 24, kOuterVirtual);
   config.inner = port_net(0x0a000000, 16, kInnerVirtual);
@@ -92,9 +93,7 @@ void Node::start_daemon() {
   timer_at_ = kNever;
   seam_.reset();
   ha::Member::Hooks hooks;
-  hooks.eligible = [this] {
-    return env_.mutant == Mutant::kStaleTakeover || heartbeat_->eligible(env_.clock.now());
-  };
+  hooks.eligible = [this] { return env_.mutant == Mutant::kStaleTakeover || heartbeat_->eligible(env_.clock.now()); };
   hooks.partner = [this] { return heartbeat_->partner(); };
   ha::MemberConfig config = make_config();
   heartbeat_ = std::make_unique<ha::HeartbeatCore>(config.heartbeat);
@@ -118,6 +117,7 @@ void Node::crash_daemon() {
   if (!member_) return;
   say("daemon dies");
   last_knowledge_ = knowledge_of(member_->ike());
+  env_.check.n7.ended(index_);
   ++life_;
   member_.reset();
   heartbeat_.reset();
@@ -170,8 +170,8 @@ void Node::wake_up() {
   say("goes on");
   // Either thread may be first on the processor.
   const bool heartbeat_first = dice_.chance(50);
-  for (const Thread thread : {heartbeat_first ? Thread::kHeartbeat : Thread::kLoop,
-                              heartbeat_first ? Thread::kLoop : Thread::kHeartbeat}) {
+  for (const Thread thread :
+       {heartbeat_first ? Thread::kHeartbeat : Thread::kLoop, heartbeat_first ? Thread::kLoop : Thread::kHeartbeat}) {
     auto& waiting = backlog_[static_cast<std::size_t>(thread)];
     while (!waiting.empty() && !still(thread)) {
       const auto action = std::move(waiting.front());
@@ -201,8 +201,10 @@ void Node::run(Thread thread, std::function<void()> action) {
 template <typename Input>
 void Node::input(Input action) {
   const std::uint64_t before = member_->takeovers();
+  const bool was_active = active();
   card_->begin_step();
   action(env_.clock.now());
+  if (was_active && !active()) env_.check.n7.ended(index_);
   if (member_->takeovers() != before) {
     const TapCard::Step step = card_->step();
     const bool handover = member_->partnership() == ha::Partnership::kPaired;
@@ -219,9 +221,8 @@ void Node::carry_out() {
   const TimePoint now = env_.clock.now();
   ha::Member::Output output = member_->take_output(now);
   if (output.facts) {
-    post(Thread::kHeartbeat, kHeartbeatWake, [this, facts = *output.facts] {
-      heartbeat_step(heartbeat_->set_facts(env_.clock.now(), facts));
-    });
+    post(Thread::kHeartbeat, kHeartbeatWake,
+         [this, facts = *output.facts] { heartbeat_step(heartbeat_->set_facts(env_.clock.now(), facts)); });
   }
   if (output.own_addresses) owns_addresses_ = *output.own_addresses;
   if (output.partner_left) {
@@ -231,9 +232,8 @@ void Node::carry_out() {
     Bytes forged;
     env_.network.send(index_, seam_.outgoing(now, std::move(output.session_octets), forged));
     if (!forged.empty()) {
-      post(Thread::kLoop, Duration{0}, [this, forged] {
-        input([&](TimePoint at) { member_->session_data(at, forged); });
-      });
+      post(Thread::kLoop, Duration{0},
+           [this, forged] { input([&](TimePoint at) { member_->session_data(at, forged); }); });
     }
   }
   if (output.drop_session) {
@@ -250,10 +250,10 @@ void Node::carry_out() {
     env_.network.ike_to_peer(*peer, {datagram.remote, datagram.local, datagram.octets});
   }
   for (const auto& wanted : output.wanted) {
-    const auto site = wanted.port == card::Port::kInner
-                          ? std::uint8_t{5}
-                          : static_cast<std::uint8_t>(
-                                10 + peer_of(wanted.address.ipv4_value(), env_.plan.peers).value_or(90));
+    const auto site =
+        wanted.port == card::Port::kInner
+            ? std::uint8_t{5}
+            : static_cast<std::uint8_t>(10 + peer_of(wanted.address.ipv4_value(), env_.plan.peers).value_or(90));
     post(Thread::kLoop, dice_.between(microseconds(200), microseconds(1500)), [this, wanted, site] {
       input([&](TimePoint at) { member_->neighbour(at, wanted.port, wanted.address, mac_of(site, 0)); });
     });
@@ -275,9 +275,8 @@ void Node::arm() {
 
 void Node::ike_datagram(const ike::Datagram& datagram) {
   if (!member_ || !owns_addresses_ || card_still()) return;
-  post(Thread::kLoop, dice_.between(microseconds(20), microseconds(200)), [this, datagram] {
-    input([&](TimePoint now) { member_->ike_datagram(now, datagram); });
-  });
+  post(Thread::kLoop, dice_.between(microseconds(20), microseconds(200)),
+       [this, datagram] { input([&](TimePoint now) { member_->ike_datagram(now, datagram); }); });
 }
 
 void Node::session_up(const Bytes& key) {
@@ -343,7 +342,8 @@ void Node::tick() {
 
 void Node::heartbeat(const Bytes& datagram) {
   if (!member_ || card_still()) return;
-  run(Thread::kHeartbeat, [this, datagram] { heartbeat_step(heartbeat_->handle_datagram(env_.clock.now(), datagram)); });
+  run(Thread::kHeartbeat,
+      [this, datagram] { heartbeat_step(heartbeat_->handle_datagram(env_.clock.now(), datagram)); });
 }
 
 void Node::heartbeat_step(const ha::HeartbeatStep& step) {
@@ -398,7 +398,8 @@ void Node::run_injected() {
     look_at_card();
     return;
   }
-  runner_.process_injected(card_->inner(), env_.clock.now(), [this](card::Port out, ByteView sent) { emit(out, sent); });
+  runner_.process_injected(card_->inner(), env_.clock.now(),
+                           [this](card::Port out, ByteView sent) { emit(out, sent); });
   look_at_card();
 }
 
@@ -447,8 +448,8 @@ void Node::tell_counters() const {
   }
   if (member_) {
     const sad::SlowPathCounters& slow = member_->slow_path().counters();
-    text += "; host: misses=" + std::to_string(slow.spd_misses) + " unresolved=" +
-            std::to_string(slow.unresolved_dropped) + " acquires=" + std::to_string(slow.acquires);
+    text += "; host: misses=" + std::to_string(slow.spd_misses) +
+            " unresolved=" + std::to_string(slow.unresolved_dropped) + " acquires=" + std::to_string(slow.acquires);
   }
   say(text);
 }

@@ -103,9 +103,20 @@ void Peer::install(const ike::IkeSaState& state) {
     card::Credit credit{};
     credit.limit = credit.notify_at = kNoLimit;
     credit.epoch = kEpoch;
-    sad::SaPair pair{child.spi_in, child.spi_out,         child.instance,       child.route,   child.carries_outbound,
-                     child.esn,    false,                 child.key_bits,       child.key_in.view(),
-                     child.key_out.view(), &child.local_ts, &child.remote_ts, state.local, state.remote};
+    sad::SaPair pair{child.spi_in,
+                     child.spi_out,
+                     child.instance,
+                     child.route,
+                     child.carries_outbound,
+                     child.esn,
+                     false,
+                     child.key_bits,
+                     child.key_in.view(),
+                     child.key_out.view(),
+                     &child.local_ts,
+                     &child.remote_ts,
+                     state.local,
+                     state.remote};
     if (!sad_.install(pair, credit, credit)) env_.report.violation("peer", name_ + " cannot install a child");
   }
   remove(state.local_spi(), keep);
@@ -140,7 +151,8 @@ void Peer::frame(ByteView frame) {
 }
 
 void Peer::send_traffic(std::uint64_t number) {
-  const Bytes frame = build_traffic(mac_of(static_cast<std::uint8_t>(10 + number_), 1), peer_host(number_), kInnerHost, number);
+  const Bytes frame =
+      build_traffic(mac_of(static_cast<std::uint8_t>(10 + number_), 1), peer_host(number_), kInnerHost, number);
   runner_.process(card_.inner(), env_.clock.now(), card::Port::kInner, frame,
                   [this](card::Port port, ByteView out) { emit(port, out); });
   look_at_card();
@@ -180,7 +192,8 @@ void Peer::scan() {
   for (const std::uint32_t spi : sad_.pairs()) {
     const auto state = card_.inbound_state(card::spi_index(spi));
     if (!state || sad_.pair_at(card::spi_index(spi), state->instance) != spi) continue;
-    if (std::exchange(packets_[spi], state->packets) != state->packets) core_.note_inbound_traffic(env_.clock.now(), spi);
+    if (std::exchange(packets_[spi], state->packets) != state->packets)
+      core_.note_inbound_traffic(env_.clock.now(), spi);
   }
   env_.clock.after(kScan, [this] { scan(); });
 }

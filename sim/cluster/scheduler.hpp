@@ -46,9 +46,7 @@ class Scheduler {
     std::uint64_t order;
     Action action;
   };
-  static bool later(const Item& a, const Item& b) {
-    return a.when != b.when ? a.when > b.when : a.order > b.order;
-  }
+  static bool later(const Item& a, const Item& b) { return a.when != b.when ? a.when > b.when : a.order > b.order; }
 
   TimePoint now_{std::chrono::seconds(1000)};
   std::uint64_t order_ = 0;

@@ -77,7 +77,10 @@ Bytes SessionSeam::outgoing(TimePoint now, Bytes octets, Bytes& forged) {
     }
   });
   const bool forges = mutant_ == Mutant::kForgedAck || mutant_ == Mutant::kGatedAtOnce;
-  if (forges && acknowledged != 0) forged = ha::encode_ack(acknowledged);
+  if (forges && acknowledged != 0) {
+    forged = ha::encode_ack(acknowledged);
+    forged_ = acknowledged;
+  }
   return out;
 }
 
@@ -91,7 +94,7 @@ Bytes SessionSeam::incoming(TimePoint now, const Bytes& octets) {
     } else if (auto* record = std::get_if<ha::RecordFrame>(&frame)) {
       change_in(record->record);
       append(in, ha::encode_record(now, record->number, record->record));
-    } else {
+    } else if (std::get<ha::AckFrame>(frame).number > forged_) {
       append(in, ha::encode_ack(std::get<ha::AckFrame>(frame).number));
     }
   });

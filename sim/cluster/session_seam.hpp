@@ -13,7 +13,10 @@ class SessionSeam {
   explicit SessionSeam(Mutant mutant) : mutant_(mutant) {}
   bool idle() const;
 
-  void reset() { incoming_.clear(); }
+  void reset() {
+    incoming_.clear();
+    forged_ = 0;
+  }
   // What the member sends. `forged`: acknowledgements to be handed to the member at once.
   Bytes outgoing(TimePoint now, Bytes octets, Bytes& forged);
   // What the member is to receive.
@@ -25,6 +28,7 @@ class SessionSeam {
 
   Mutant mutant_;
   Bytes incoming_;
+  std::uint64_t forged_ = 0;  // acknowledged by us so far
 };
 
 }  // namespace tandem::sim

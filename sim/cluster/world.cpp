@@ -94,8 +94,7 @@ World::World(std::uint64_t seed, Mutant mutant, bool told)
 }
 
 void World::send_host(std::size_t peer) {
-  network_.to_cluster(card::Port::kInner,
-                      build_traffic(mac_of(1, 1), kInnerHost, peer_host(peer), next_number_++));
+  network_.to_cluster(card::Port::kInner, build_traffic(mac_of(1, 1), kInnerHost, peer_host(peer), next_number_++));
   clock_.after(dice_.between(plan_.packet_gap / 4, plan_.packet_gap * 7 / 4), [this, peer] { send_host(peer); });
 }
 
@@ -252,10 +251,12 @@ void World::check_end() {
   for (const auto& peer : peers_) peers.push_back(peer.get());
   // Members of different configurations are nobody's pair: only safety counts.
   if (plan_.mismatch) return;
-  check_agreement(report_, members, peers);
+  check_agreement(report_, members, peers, plan_.split);
   for (std::size_t i = 0; i < peers_.size(); ++i) {
-    if (clock_.now() - last_to_host_[i] > kLastLook) report_.violation("liveness", peers_[i]->name() + " reaches no host");
-    if (clock_.now() - last_to_peer_[i] > kLastLook) report_.violation("liveness", "no host reaches " + peers_[i]->name());
+    if (clock_.now() - last_to_host_[i] > kLastLook)
+      report_.violation("liveness", peers_[i]->name() + " reaches no host");
+    if (clock_.now() - last_to_peer_[i] > kLastLook)
+      report_.violation("liveness", "no host reaches " + peers_[i]->name());
     if (plan_.single && paired_at_fault_ && peers_[i]->init_requests() != init_requests_before_[i]) {
       report_.violation("liveness", peers_[i]->name() + " had to connect anew after a single fault");
     }

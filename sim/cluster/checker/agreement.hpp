@@ -10,6 +10,9 @@
 
 namespace tandem::sim {
 
-void check_agreement(Report& report, const std::vector<const Node*>& nodes, const std::vector<const Peer*>& peers);
+// `split`: two members may have spoken, so the peers may hold what only the one that lost knew: their SAs are not
+// compared, liveness must do.
+void check_agreement(Report& report, const std::vector<const Node*>& nodes, const std::vector<const Peer*>& peers,
+                     bool split);
 
 }  // namespace tandem::sim

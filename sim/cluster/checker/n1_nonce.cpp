@@ -32,8 +32,8 @@ void N1Nonce::ike(ByteView message, std::string_view who) {
   std::memcpy(iv.octets.data(), message.data(), 16);
   std::memcpy(iv.octets.data() + 16, message.data() + at + 4, 8);
   iv.octets[24] = message[19] & kFlagInitiator;
-  const std::size_t whole = std::hash<std::string_view>{}(
-      std::string_view(reinterpret_cast<const char*>(message.data()), message.size()));
+  const std::size_t whole =
+      std::hash<std::string_view>{}(std::string_view(reinterpret_cast<const char*>(message.data()), message.size()));
   if (ike_.try_emplace(iv, whole).first->second != whole) {
     report_.violation("N1", std::string(who) + " sent a second IKE message, exchange " + std::to_string(message[18]) +
                                 ", under an IV that another one had");

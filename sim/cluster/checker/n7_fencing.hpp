@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// N7: once a member has taken the SAs over, no ESP leaves the card of the one before it. Without a witness a member that hears
-// nothing cannot tell a cut from a dead partner and goes on: runs that cut both directions are exempt for as long as the
-// old active's lease was renewed in such silence.
+// N7: once a member has taken the SAs over, no ESP leaves the card of the one before it. Without a witness a member
+// that hears nothing cannot tell a cut from a dead partner and goes on: runs that cut both directions are exempt for as
+// long as the old active's lease was renewed in such silence.
 #pragma once
 
 #include <array>
@@ -19,6 +19,8 @@ class N7Fencing {
     order_.at(node) = ++activations_;
     if (keeps) takeover_.at(node) = activations_;
   }
+  // It stepped down or died: whoever speaks then need not fear it.
+  void ended(unsigned node) { takeover_.at(node) = 0; }
   // `deaf`: the card's lease was last renewed while its member heard nothing.
   void esp_left(unsigned node, bool deaf, std::string_view who) {
     const unsigned own = order_.at(node);

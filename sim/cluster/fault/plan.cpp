@@ -118,7 +118,8 @@ Plan draw_plan(std::uint64_t seed) {
     plan.faults.push_back(draw_fault(dice, plan, at));
     plan.faults_end = std::max(plan.faults_end, at + plan.faults.back().length);
     // Some follow at once, most when the pair may have come together again.
-    at += dice.chance(35) ? dice.between(Duration{0}, milliseconds(60)) : dice.between(milliseconds(50), milliseconds(600));
+    at += dice.chance(35) ? dice.between(Duration{0}, milliseconds(60))
+                          : dice.between(milliseconds(50), milliseconds(600));
   }
   const bool rekeys = std::any_of(plan.faults.begin(), plan.faults.end(), [](const Fault& fault) {
     return fault.kind == FaultKind::kRekeyIke || fault.kind == FaultKind::kPeerRekeyIke;

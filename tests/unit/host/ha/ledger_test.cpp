@@ -88,11 +88,11 @@ TEST_CASE("the first reservation of a later epoch starts at the end of the impli
   const auto request = ledger.take_requests(4, 10);
   REQUIRE(request.size() == 1);
   CHECK(request[0].epoch == 4);
-  CHECK(request[0].out_limit > 5000 + 3 * 1024);
-  CHECK(request[0].in_bound > 400 + 3 * 1024);
+  CHECK(request[0].out_limit > 5000 + 3 * ledger.config().grant);
+  CHECK(request[0].in_bound > 400 + 3 * ledger.config().grant);
   const auto credits = ledger.acknowledged(request);
-  CHECK(credits[0].out.floor == 5000 + 2 * 1024);
-  CHECK(credits[0].in.floor == 400 + 2 * 1024);
+  CHECK(credits[0].out.floor == 5000 + 2 * ledger.config().grant);
+  CHECK(credits[0].in.floor == 400 + 2 * ledger.config().grant);
 }
 
 TEST_CASE("an SA that sent nothing since the takeover hands over where it would have started", "[N2][N3]") {
