@@ -189,7 +189,6 @@ class Member final : private ike::ChildSlots {
   MemberConfig config_;
   driver::Card& card_;
   IncarnationStore& store_;
-  Random& random_;
   Hooks hooks_;
   Log& log_;
   std::vector<std::pair<std::string, std::string>> acquire_tags_;  // tag -> peer, child
@@ -204,7 +203,6 @@ class Member final : private ike::ChildSlots {
   Partnership partnership_ = Partnership::kSolo;
   bool in_sync_ = false;  // standby: may take over
   bool hello_seen_ = false;
-  Hello partner_;
   std::uint32_t epoch_ = 0;
   std::uint64_t activation_ = 0;  // in use
   std::uint64_t reserved_ = 0;    // durable, unused; 0: none

@@ -88,7 +88,6 @@ bool Member::outranked_by(const Hello& hello) const {
 
 void Member::handle_hello(TimePoint now, const Hello& hello) {
   hello_seen_ = true;
-  partner_ = hello;
   for (std::size_t i = 0; i < known_activations_.size(); ++i) {
     known_activations_[i] = std::max(known_activations_[i], hello.activations[i]);
   }
