@@ -67,7 +67,7 @@ class Tree:
 
     def _list(self):
         done = subprocess.run(["git", "-C", self.root, "ls-files", "-co", "--exclude-standard", "-z"],
-                              stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False) if os.path.isdir(
+                              stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False) if os.path.exists(
                                   os.path.join(self.root, ".git")) else None
         if done and done.returncode == 0:
             return [path for path in done.stdout.decode().split("\0")
