@@ -54,9 +54,12 @@ void read_timers(const TomlView& table, ha::HeartbeatConfig& timers) {
   timers.lease = milliseconds(table.integer("lease_ms", 40, 2, 60'000));
   timers.takeover = milliseconds(table.integer("takeover_ms", 50, 3, 60'000));
   timers.eligible = milliseconds(table.integer("eligible_ms", 2 * (timers.takeover / milliseconds(1)), 4, 120'000));
+  timers.lost = milliseconds(
+      table.integer("lost_ms", std::max<std::int64_t>(1000, 4 * (timers.takeover / milliseconds(1))), 4, 600'000));
   if (timers.lease < 2 * timers.interval) table.fail("lease_ms", "must be at least two heartbeats");
   if (timers.takeover <= timers.lease) table.fail("takeover_ms", "must exceed lease_ms (N7)");
   if (timers.eligible <= timers.takeover) table.fail("eligible_ms", "must exceed takeover_ms");
+  if (timers.lost <= timers.takeover) table.fail("lost_ms", "must exceed takeover_ms");
 }
 
 void read_paths(const TomlView& table, Settings& settings) {

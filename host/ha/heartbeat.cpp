@@ -14,6 +14,8 @@
 //   active that comes back just then.
 // - After kPartnerLost nothing is granted until the main loop has taken in_sync back once: the verdict is on its way
 //   to a decision for solo, which a grant would undermine.
+// - A standby that may not take the SAs over waits for `lost`, not for `takeover`: going active empty costs every SA,
+//   also those of an active that was only slow, so it is for the dead.
 #include "host/ha/heartbeat.hpp"
 
 #include <algorithm>
@@ -101,6 +103,7 @@ struct HeartbeatCore::Impl {
   explicit Impl(HeartbeatConfig configuration) : config(configuration) {
     TANDEM_ASSERT(config.interval > Duration::zero());
     TANDEM_ASSERT(config.lease < config.takeover && config.takeover < config.eligible);
+    TANDEM_ASSERT(config.takeover < config.lost);
   }
 
   HeartbeatConfig config;
@@ -208,7 +211,11 @@ struct HeartbeatCore::Impl {
     }
   }
   void judge_silent_active(TimePoint now, HeartbeatStep& step) {
-    raise(step, may_take_over(now) ? Verdict::kTakeOver : Verdict::kActiveLost);
+    if (may_take_over(now)) {
+      raise(step, Verdict::kTakeOver);
+    } else if (silence >= config.lost) {
+      raise(step, Verdict::kActiveLost);
+    }
   }
   bool may_take_over(TimePoint now) const {
     return !is_active() && facts.in_sync && eligible_until && now < *eligible_until;
@@ -375,7 +382,7 @@ HeartbeatStep HeartbeatCore::partner_left(TimePoint now) {
   HeartbeatStep step;
   now = impl_->advance(now, step);
   const bool was_heard = impl_->view.heard;
-  impl_->silence = std::max(impl_->silence, impl_->config.takeover);
+  impl_->silence = std::max(impl_->silence, impl_->config.lost);
   // Its heartbeats that are still on their way must not bring it back; a new session brings a new key.
   impl_->session.reset();
   impl_->previous.reset();

@@ -33,6 +33,7 @@ struct HeartbeatConfig {
   Duration lease = std::chrono::milliseconds(40);
   Duration takeover = std::chrono::milliseconds(50);   // > lease
   Duration eligible = std::chrono::milliseconds(100);  // > takeover
+  Duration lost = std::chrono::seconds(1);             // > takeover: silence that ends the hope for the active's SAs
 };
 
 // What the main loop wants the heartbeat to say and do.
@@ -47,7 +48,7 @@ struct HeartbeatFacts {
 
 enum class Verdict : std::uint8_t {
   kTakeOver = 0,     // standby: active silent, we are in sync and eligible
-  kActiveLost = 1,   // standby: active silent, but we must not take its SAs over
+  kActiveLost = 1,   // standby: active silent for `lost`, and we must not take its SAs over
   kSoloSafe = 2,     // active, not granting: the partner's eligibility has certainly ended
   kPartnerLost = 3,  // active: partner silent so long that its eligibility has certainly ended
   kDeposed = 4,      // the partner is active with a higher rank; the lease is already 0

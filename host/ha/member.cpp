@@ -357,6 +357,10 @@ void Member::timers(TimePoint now) {
       become_active(now, Cause::kTakeover, epoch_ + 2);
     }
   }
+  if (now >= probe_deadline_) {
+    probe_deadline_ = kNever;
+    if (role_ == Role::kStandby && active_is_silent(now)) active_lost(now);
+  }
   if (now >= lonely_deadline_) {
     lonely_deadline_ = now + config_.startup_wait;
     const bool heard = hooks_.partner().heard && now - hooks_.partner().last_heard < config_.startup_wait;
@@ -370,7 +374,8 @@ void Member::timers(TimePoint now) {
 }
 
 TimePoint Member::next_deadline() const {
-  TimePoint next = std::min({lonely_deadline_, handover_deadline_, announce_deadline_, scan_deadline_});
+  TimePoint next =
+      std::min({lonely_deadline_, handover_deadline_, announce_deadline_, scan_deadline_, probe_deadline_});
   if (link_.is_open()) next = std::min(next, link_.next_deadline());
   if (role_ == Role::kActive) next = std::min(next, ike_.next_deadline());
   return next;

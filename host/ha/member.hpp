@@ -180,6 +180,8 @@ class Member final : private ike::ChildSlots {
   void hand_over(TimePoint now);
   void go_solo(TimePoint now);
   void announce(TimePoint now);
+  void active_lost(TimePoint now);
+  bool active_is_silent(TimePoint now) const;
   bool reserve_activation(std::uint64_t activation);
   std::uint16_t incarnation() const { return make_incarnation(config_.id, activation_); }
   ike::ClusterView view() const;
@@ -223,6 +225,8 @@ class Member final : private ike::ChildSlots {
   TimePoint announce_deadline_ = kNever;
   unsigned announces_left_ = 0;
   TimePoint scan_deadline_ = kNever;
+  TimePoint probe_deadline_ = kNever;  // standby: looks again whether the active's heartbeats came back
+  std::uint64_t probe_end_ = 0;        // standby: record whose acknowledgement shows that the active lives; 0: none
   Output output_;
 };
 

@@ -71,6 +71,8 @@ void Member::become_active(TimePoint now, Cause cause, std::uint32_t epoch) {
   pending_slots_.clear();  // from here on the IKE core gives them back itself
   partnership_ = cause == Cause::kHandover ? Partnership::kPaired : Partnership::kSolo;
   in_sync_ = false;
+  probe_end_ = 0;
+  probe_deadline_ = kNever;
   card_.activate(epoch_, incarnation(), true, solo());
   card_.renew_lease(to_ns(now + config_.heartbeat.lease));
   ++takeovers_;
@@ -153,15 +155,12 @@ void Member::verdict(TimePoint now, Verdict verdict) {
     case Verdict::kTakeOver:
       if (role_ == Role::kStandby) {
         const std::uint32_t known = std::max(epoch_, hooks_.partner().epoch);
-        // Asked again: this may run later than the verdict was made.
-        const bool keeps = in_sync_ && hooks_.eligible();
-        become_active(now, keeps ? Cause::kTakeover : Cause::kAddressesOnly, known + 1);
+        // Asked again: this may run later than the verdict was made. Too late: kActiveLost follows if nobody speaks.
+        if (in_sync_ && hooks_.eligible()) become_active(now, Cause::kTakeover, known + 1);
       }
       break;
     case Verdict::kActiveLost:
-      if (role_ == Role::kStandby) {
-        become_active(now, Cause::kAddressesOnly, std::max(epoch_, hooks_.partner().epoch) + 1);
-      }
+      if (role_ == Role::kStandby) active_lost(now);
       break;
     case Verdict::kSoloSafe:
       // Granting may have begun again since the verdict was made.
@@ -187,6 +186,25 @@ void Member::verdict(TimePoint now, Verdict verdict) {
       log_.info("lease renewed after a lapse");
       break;
   }
+}
+
+void Member::active_lost(TimePoint now) {
+  probe_deadline_ = kNever;
+  if (!link_.is_joined()) {
+    log_.warning("the active is lost, and its SAs are not ours to take");
+    become_active(now, Cause::kAddressesOnly, std::max(epoch_, hooks_.partner().epoch) + 1);
+    return;
+  }
+  // Only its heartbeats are missing. It answers on the session, or the session breaks.
+  if (probe_end_ == 0) {
+    log_.warning("no heartbeats from the active: asking on the sync channel");
+    probe_end_ = link_.append(now, ActivationNotice{config_.id, std::max(activation_, reserved_)});
+  }
+}
+
+bool Member::active_is_silent(TimePoint now) const {
+  const PartnerView partner = hooks_.partner();
+  return !partner.heard || now - partner.last_heard >= config_.heartbeat.lost;
 }
 
 Result<void, std::string> Member::take_over(TimePoint now) {
@@ -235,7 +253,7 @@ void Member::leave(TimePoint now) {
   role_ = Role::kStandby;
   in_sync_ = false;
   left_ = true;
-  lonely_deadline_ = handover_deadline_ = kNever;
+  lonely_deadline_ = handover_deadline_ = probe_deadline_ = kNever;
   partnership_ = Partnership::kSolo;
   output_.own_addresses = false;
   set_facts();

@@ -48,6 +48,7 @@ void Member::session_down(TimePoint now) {
   for (Held& held : gated_) held.number = ~std::uint64_t{0};
   if (role_ == Role::kStandby) {
     if (!left_) lonely_deadline_ = now + config_.startup_wait;
+    if (std::exchange(probe_end_, 0) != 0 && active_is_silent(now)) active_lost(now);
     return;
   }
   if (partnership_ == Partnership::kPaired) partnership_ = Partnership::kLosing;
@@ -195,7 +196,13 @@ void Member::flush_reservations(TimePoint now) {
 }
 
 void Member::acknowledged(TimePoint now, std::uint64_t number) {
-  if (role_ != Role::kActive) return;
+  if (role_ != Role::kActive) {
+    if (probe_end_ == 0 || number < probe_end_) return;
+    log_.warning("the active answers on the sync channel: staying standby without its heartbeats");
+    probe_end_ = 0;
+    probe_deadline_ = now + config_.heartbeat.lost;
+    return;
+  }
   while (!credits_in_flight_.empty() && credits_in_flight_.front().number <= number) {
     write(ledger_->acknowledged(credits_in_flight_.front().entries));
     credits_in_flight_.pop_front();
