@@ -6,6 +6,7 @@
 
 #include "driver/atomic_field.hpp"
 #include "driver/mapped_card.hpp"
+#include "host/base/result.hpp"
 
 namespace tandem::driver {
 namespace {
@@ -16,6 +17,7 @@ Failure<CardError> fail(CardErrc code, std::string text) { return {CardError{cod
 // take; `hand` moves behind it, so a bucket full of busy entries is replaced in turn.
 template <typename Entry>
 std::uint32_t idle_way(Entry* ways, std::uint32_t count, std::uint8_t& hand) {
+  TANDEM_ASSERT(count > 0);
   std::uint32_t way = hand % count;
   for (std::uint32_t step = 0; step < count && load_field(ways[way].used) != 0; ++step) {
     store_field(ways[way].used, std::uint32_t{0});
@@ -92,7 +94,7 @@ CardResult<> MappedCard::add_flow(const card::FlowKey& key, card::FlowAction act
   }
   const card::FlowKey wanted = normal(key);
   const std::uint32_t bucket = card::flow_bucket(wanted);
-  card::FlowEntry* ways = &memory_->flows[bucket * card::kFlowWays];
+  card::FlowEntry* ways = &memory_->flows[std::size_t{bucket} * card::kFlowWays];
   const auto action_octet = static_cast<std::uint8_t>(action);
   auto match = [&wanted](const card::FlowEntry& entry) { return card::flow_key_equal(entry.key, wanted); };
   for (std::uint32_t i = 0; i < card::kFlowWays; ++i) {
@@ -111,7 +113,7 @@ CardResult<> MappedCard::add_flow(const card::FlowKey& key, card::FlowAction act
 
 void MappedCard::remove_flow(const card::FlowKey& key) {
   const card::FlowKey wanted = normal(key);
-  card::FlowEntry* ways = &memory_->flows[card::flow_bucket(wanted) * card::kFlowWays];
+  card::FlowEntry* ways = &memory_->flows[std::size_t{card::flow_bucket(wanted)} * card::kFlowWays];
   for (std::uint32_t i = 0; i < card::kFlowWays; ++i) {
     if (load_field(ways[i].valid) != 0 && card::flow_key_equal(ways[i].key, wanted)) {
       store_field(ways[i].valid, std::uint32_t{0});
@@ -135,7 +137,7 @@ CardResult<> MappedCard::set_next_hop(card::Port port, std::uint8_t family, cons
     return fail(CardErrc::kInvalid, "a next hop needs a port and an IPv4 or IPv6 address");
   }
   const std::uint32_t bucket = card::next_hop_bucket(port, family, address);
-  card::NextHop* ways = &memory_->next_hops[bucket * card::kNextHopWays];
+  card::NextHop* ways = &memory_->next_hops[std::size_t{bucket} * card::kNextHopWays];
   auto match = [&](const card::NextHop& entry) { return card::next_hop_matches(entry, port, family, address); };
   for (std::uint32_t i = 0; i < card::kNextHopWays; ++i) {
     // Neighbours are refreshed often and change rarely.
@@ -152,7 +154,8 @@ CardResult<> MappedCard::set_next_hop(card::Port port, std::uint8_t family, cons
 }
 
 void MappedCard::remove_next_hop(card::Port port, std::uint8_t family, const card::Address& address) {
-  card::NextHop* ways = &memory_->next_hops[card::next_hop_bucket(port, family, address) * card::kNextHopWays];
+  card::NextHop* ways =
+      &memory_->next_hops[std::size_t{card::next_hop_bucket(port, family, address)} * card::kNextHopWays];
   for (std::uint32_t i = 0; i < card::kNextHopWays; ++i) {
     if (load_field(ways[i].valid) != 0 && card::next_hop_matches(ways[i], port, family, address)) {
       store_field(ways[i].valid, std::uint32_t{0});

@@ -115,6 +115,8 @@ void run(const Options& options) {
 }  // namespace
 }  // namespace tandem::softcard
 
+// An exception that gets here is a fault of the start-up and ends the process.
+// NOLINTNEXTLINE(bugprone-exception-escape)
 int main(int argc, char** argv) {
   CLI::App app{"A Tandem card as a process: ESP between two interfaces, its tables in shared memory"};
   tandem::softcard::Options options;

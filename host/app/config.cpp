@@ -140,7 +140,7 @@ ike::ChildConfig read_child(const TomlView& table) {
     child.proposals.push_back(*proposal);
   }
   if (child.proposals.empty()) child.proposals = ike::default_esp_proposals();
-  const auto rekey = table.integer("rekey_s", 3600, 1, 86'400 * 7);
+  const auto rekey = table.integer("rekey_s", 3600, 1, std::int64_t{86'400} * 7);
   child.rekey_after = std::chrono::seconds(rekey);
   child.hard_lifetime = std::chrono::seconds(table.integer("lifetime_s", rekey + rekey / 10 + 1, 2, 86'400 * 8));
   if (child.hard_lifetime <= child.rekey_after) table.fail("lifetime_s", "must exceed rekey_s");
@@ -205,7 +205,7 @@ ike::PeerConfig read_peer(const TomlView& table) {
     peer.proposals.push_back(*proposal);
   }
   if (peer.proposals.empty()) peer.proposals = ike::default_ike_proposals();
-  const auto rekey = table.integer("rekey_s", 14'400, 1, 86'400 * 30);
+  const auto rekey = table.integer("rekey_s", 14'400, 1, std::int64_t{86'400} * 30);
   peer.rekey_after = std::chrono::seconds(rekey);
   peer.hard_lifetime = std::chrono::seconds(table.integer("lifetime_s", rekey + rekey / 10 + 1, 2, 86'400 * 31));
   if (peer.hard_lifetime <= peer.rekey_after) table.fail("lifetime_s", "must exceed rekey_s");

@@ -15,7 +15,7 @@ class Facts {
   template <typename T>
   Facts& add(const char* name, T value) {
     if constexpr (std::is_convertible_v<T, std::string>) {
-      const std::string text(value);
+      const std::string& text = value;
       text_ += std::string(name) + "=" + std::to_string(text.size()) + ":" + text + "\n";
     } else {
       text_ += std::string(name) + "=" + std::to_string(static_cast<long long>(value)) + "\n";

@@ -70,6 +70,8 @@ std::optional<Response> ask(const std::string& path, const Request& request, std
 
 }  // namespace
 
+// An exception that gets here is a fault of the start-up and ends the process.
+// NOLINTNEXTLINE(bugprone-exception-escape)
 int main(int argc, char** argv) {
   CLI::App app{"Administers a Tandem member."};
   app.require_subcommand(1);

@@ -7,6 +7,8 @@
 #include "host/app/config.hpp"
 #include "host/app/daemon.hpp"
 
+// An exception that gets here is a fault of the start-up and ends the process.
+// NOLINTNEXTLINE(bugprone-exception-escape)
 int main(int argc, char** argv) {
   CLI::App app{"Tandem: IPsec gateway daemon. Runs IKEv2 and drives a card; a partner member takes over when it dies."};
   std::string config = "/etc/tandem/tandem.toml";

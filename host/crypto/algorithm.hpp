@@ -52,7 +52,8 @@ constexpr bool is_aead(Encr encr) { return encr != Encr::kAesCbc; }
 // ChaCha20-Poly1305 (RFC 7634 4: no attribute).
 constexpr bool key_bits_valid(Encr encr, std::optional<std::uint16_t> bits) {
   if (encr == Encr::kChaCha20Poly1305) return !bits.has_value();
-  return bits == 128 || bits == 192 || bits == 256;
+  const unsigned count = bits.value_or(0);
+  return count == 128 || count == 192 || count == 256;
 }
 
 // Key without salt. `bits` as accepted by key_bits_valid().

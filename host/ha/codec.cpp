@@ -60,7 +60,7 @@ namespace {
 // A builder whose memory is wiped before it is freed: it may have held keys.
 class WipedBuilder final : public capnp::MallocMessageBuilder {
  public:
-  ~WipedBuilder() {
+  ~WipedBuilder() noexcept(false) override {
     for (const kj::ArrayPtr<const capnp::word> segment : getSegmentsForOutput()) {
       wipe(const_cast<capnp::word*>(segment.begin()), segment.size() * sizeof(capnp::word));
     }

@@ -275,7 +275,7 @@ class Thread final : public HeartbeatThread {
 }  // namespace
 
 Result<std::unique_ptr<HeartbeatThread>, std::string> start_heartbeat_thread(HeartbeatConfig config,
-                                                                             std::vector<HeartbeatPath> paths,
+                                                                             const std::vector<HeartbeatPath>& paths,
                                                                              HeartbeatThread::Hooks hooks, Log& log) {
   std::vector<Path> open;
   for (const HeartbeatPath& path : paths) {

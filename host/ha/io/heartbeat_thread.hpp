@@ -40,7 +40,7 @@ class HeartbeatThread {
 
 // SCHED_FIFO where permitted (a line in the log where not). Error text names the path at fault.
 Result<std::unique_ptr<HeartbeatThread>, std::string> start_heartbeat_thread(HeartbeatConfig config,
-                                                                             std::vector<HeartbeatPath> paths,
+                                                                             const std::vector<HeartbeatPath>& paths,
                                                                              HeartbeatThread::Hooks hooks, Log& log);
 
 }  // namespace tandem::ha
