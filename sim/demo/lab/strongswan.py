@@ -14,7 +14,7 @@ _FOLDERS = ("x509", "x509ca", "x509ocsp", "x509aa", "x509ac", "x509crl", "pubkey
             "pkcs8", "pkcs12", "conf.d")
 IKE_PROPOSALS = "aes128gcm16-prfsha256-curve25519,aes128gcm16-prfsha256-ecp256,aes128-sha256-modp2048"
 _SETTINGS = """charon {
-  load = random nonce openssl aes sha1 sha2 hmac kdf gcm curve25519 pem pkcs1 pkcs8 x509 pubkey constraints revocation vici kernel-libipsec kernel-netlink socket-default updown
+  load = random nonce openssl aes sha1 sha2 hmac kdf gcm curve25519 pem pkcs1 pkcs8 x509 pubkey constraints revocation vici kernel-libipsec kernel-netlink socket-default updown %(load)s
   install_routes = yes
   retransmit_timeout = 0.5
   retransmit_base = 1.4
@@ -28,7 +28,7 @@ _SETTINGS = """charon {
     flush_line = yes
     time_format = %%b %%e %%T
     } }
-  plugins { vici { socket = unix://%(directory)s/vici }  kernel-libipsec { allow_peer_ts = yes } }
+  plugins { vici { socket = unix://%(directory)s/vici }  kernel-libipsec { allow_peer_ts = yes }  %(plugins)s }
 }
 """
 _CONNECTION = """connections { %(name)s {
@@ -82,11 +82,14 @@ class StrongSwan:
     """One charon in one namespace of a topology."""
 
     def __init__(self, topology, namespace, psk, *, local, remote, local_id, remote_id, local_ts, remote_ts,
-                 esp="aes128gcm16", ike=IKE_PROPOSALS, dpd="0s", dpd_action="none"):
+                 esp="aes128gcm16", ike=IKE_PROPOSALS, dpd="0s", dpd_action="none",
+                 load="", plugins=""):
         self._topology = topology
         self._namespace = namespace
         self.directory = topology.path(f"strongswan-{namespace}", "x")[:-2]
         self._process = None
+        # Further plugins to load, and their settings.
+        self._load, self._plugins = load, plugins
         self._configuration = _CONNECTION % {
             "name": "gw", "local": local, "remote": remote, "local_id": local_id, "remote_id": remote_id, "psk": psk,
             "local_ts": local_ts, "remote_ts": remote_ts, "esp": esp, "ike": ike, "dpd": dpd, "dpd_action": dpd_action}
@@ -108,7 +111,7 @@ class StrongSwan:
         os.makedirs(os.path.join(self.directory, "run"), exist_ok=True)
         settings = os.path.join(self.directory, "strongswan.conf")
         with open(settings, "w", encoding="utf-8") as target:
-            target.write(_SETTINGS % {"directory": self.directory})
+            target.write(_SETTINGS % {"directory": self.directory, "load": self._load, "plugins": self._plugins})
         with open(os.path.join(etc, "swanctl.conf"), "w", encoding="utf-8") as target:
             target.write(self._configuration)
         for leftover in (os.path.join(self.directory, "vici"), os.path.join(self.directory, "run", "charon.pid")):
