@@ -42,6 +42,7 @@ inline void ingress(Stream<Word>& in, PacketStore& store) {
   bool last = false;
 ingress_words:
   while (!last) {  // ends with the packet: whoever fills the stream sets `last`
+#pragma HLS LOOP_TRIPCOUNT max = 33
     const Word word = in.read();
     last = word_get(word, kWordLastBit, 1) != 0;
     const std::uint32_t count = word_octets(word);
@@ -60,6 +61,7 @@ ingress_words:
 inline void egress(Stream<Word>& out, const PacketStore& store, std::uint32_t user) {
 egress_words:
   for (std::uint32_t at = 0; at < store.count; at += kWordDataOctets) {
+#pragma HLS LOOP_TRIPCOUNT max = 33
     const std::uint32_t left = store.count - at;
     const std::uint32_t count = left < kWordDataOctets ? left : kWordDataOctets;
     Word word;

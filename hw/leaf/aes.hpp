@@ -51,11 +51,14 @@ inline void aes_expand(const std::uint8_t* key, bool key256, AesKey& out) {
   std::uint8_t rcon = 1;
 copy_key:
   for (std::uint32_t i = 0; i < 4 * key_words; ++i) {
+#pragma HLS LOOP_TRIPCOUNT max = 32
     out.round_keys[i] = key[i];
   }
 expand_words:
   for (std::uint32_t i = key_words; i < words; ++i) {
+#pragma HLS LOOP_TRIPCOUNT max = 52
     std::uint8_t word[4];
+  last_word:
     for (std::uint32_t b = 0; b < 4; ++b) {
       word[b] = out.round_keys[4 * (i - 1) + b];
     }
@@ -67,10 +70,12 @@ expand_words:
       word[3] = aes_sub(first);
       rcon = aes_xtime(rcon);
     } else if (key_words == 8 && i % 8 == 4) {
+    substitute:
       for (std::uint32_t b = 0; b < 4; ++b) {
         word[b] = aes_sub(word[b]);
       }
     }
+  next_word:
     for (std::uint32_t b = 0; b < 4; ++b) {
       out.round_keys[4 * i + b] = static_cast<std::uint8_t>(out.round_keys[4 * (i - key_words) + b] ^ word[b]);
     }
@@ -87,14 +92,18 @@ rounds:
   for (std::uint32_t round = 1; round <= kAesRoundsMax; ++round) {
     if (round <= key.rounds) {
       std::uint8_t shifted[16];
+    shift_columns:
       for (std::uint32_t column = 0; column < 4; ++column) {
+      shift_rows:
         for (std::uint32_t row = 0; row < 4; ++row) {
           shifted[4 * column + row] = aes_sub(block[4 * ((column + row) % 4) + row]);
         }
       }
+    mix_columns:
       for (std::uint32_t column = 0; column < 4; ++column) {
         const std::uint8_t* in = shifted + 4 * column;
         const std::uint8_t all = static_cast<std::uint8_t>(in[0] ^ in[1] ^ in[2] ^ in[3]);
+      mix_rows:
         for (std::uint32_t row = 0; row < 4; ++row) {
           const std::uint8_t pair = static_cast<std::uint8_t>(in[row] ^ in[(row + 1) % 4]);
           const std::uint8_t mixed = static_cast<std::uint8_t>(in[row] ^ all ^ aes_xtime(pair));

@@ -12,7 +12,9 @@ namespace card {
 // One's complement sum of `words` 16-bit words, folded. A header with a good checksum sums to 0xffff.
 inline std::uint16_t ones_sum(const std::uint8_t* octets, std::uint32_t words) {
   std::uint32_t sum = 0;
+sum_words:
   for (std::uint32_t i = 0; i < words; ++i) {
+#pragma HLS LOOP_TRIPCOUNT max = 30
     sum += load_be16(octets + 2 * i);
   }
   sum = (sum & 0xffffu) + (sum >> 16);

@@ -27,6 +27,7 @@ struct GcmJob {
 // Compare in constant time (RFC 4106, 6: the full length).
 inline bool tags_equal(const std::uint8_t* a, const std::uint8_t* b) {
   std::uint32_t difference = 0;
+tag_octets:
   for (std::uint32_t i = 0; i < kGcmTagOctets; ++i) {
     difference |= static_cast<std::uint32_t>(a[i] ^ b[i]);
   }

@@ -42,6 +42,7 @@ gcm_lanes:
     store_be32(stream + kGcmNonceOctets, counter + lane);
     aes_encrypt(key.aes, stream);
     std::uint8_t cipher[16];
+  lane_octets:
     for (std::uint32_t i = 0; i < 16; ++i) {
       const std::uint32_t at = 16 * lane + i;
       cipher[i] = 0;

@@ -38,6 +38,7 @@ inline EthernetOut parse_ethernet(const EthernetIn& in) {
     return out;
   }
   std::uint32_t difference = 0;
+mac_octets:
   for (std::uint32_t i = 0; i < 6; ++i) {
     difference |= static_cast<std::uint32_t>(in.header[i] ^ in.mac[i]);
   }

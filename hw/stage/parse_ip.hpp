@@ -104,8 +104,10 @@ inline bool is_local(const PortConfig& port, std::uint8_t family, const Address&
   bool found = false;
 local_addresses:
   for (std::uint32_t i = 0; i < count; ++i) {
+#pragma HLS LOOP_TRIPCOUNT max = 16
     if (port.families[i] == family) {
       std::uint32_t difference = 0;
+    address_octets:
       for (std::uint32_t octet = 0; octet < 16; ++octet) {
         difference |= static_cast<std::uint32_t>(port.addresses[i].octets[octet] ^ address.octets[octet]);
       }

@@ -163,6 +163,7 @@ inline void replay_mark(InboundState& state, std::uint32_t window, std::uint64_t
     const std::uint64_t cleared = moved < words ? moved : words;  // at most kReplayWords
   clear_words:
     for (std::uint64_t i = 1; i <= cleared; ++i) {
+#pragma HLS LOOP_TRIPCOUNT max = 65
       state.seen[(first + i) % words] = 0;
     }
     state.right_edge = number;
@@ -220,12 +221,14 @@ struct ReplayUpdateOut {
 // RFC 7296 2.23: only a packet that is authentic and the newest may name a new peer address.
 inline std::uint32_t follow_peer(InboundState& state, const ReplayUpdateIn& in) {
   std::uint32_t known = 0;
+peer_known:
   for (std::uint32_t i = 0; i < 16; ++i) {
     known |= state.peer.octets[i];
   }
   const Address& before = known != 0 ? state.peer : in.known_source;
   const std::uint16_t port_before = known != 0 ? state.peer_port : in.known_port;
   std::uint32_t difference = static_cast<std::uint32_t>(port_before ^ in.source_port);
+peer_octets:
   for (std::uint32_t i = 0; i < 16; ++i) {
     difference |= static_cast<std::uint32_t>(before.octets[i] ^ in.source.octets[i]);
   }

@@ -28,6 +28,7 @@ inline bool is_virtual(const PortConfig& port, std::uint8_t family, const std::u
   Address address = {};
   copy_octets(address.octets, octets, count);
   PortConfig only = port;
+speaker_addresses:
   for (std::uint32_t i = 0; i < kPortAddressesMax; ++i) {
     only.families[i] = (port.virtual_mask >> i & 1u) != 0 ? port.families[i] : std::uint8_t{0};
   }

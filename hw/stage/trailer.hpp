@@ -21,7 +21,9 @@ struct TrailerOut {
 inline TrailerOut trailer(std::uint32_t inner_octets) {
   TrailerOut out = {};
   const std::uint32_t padding = (4 - (inner_octets + 2) % 4) % 4;
+pad:
   for (std::uint32_t i = 0; i < padding; ++i) {
+#pragma HLS LOOP_TRIPCOUNT max = 3
     out.octets[i] = static_cast<std::uint8_t>(i + 1);
   }
   out.octets[padding] = static_cast<std::uint8_t>(padding);
@@ -66,6 +68,7 @@ inline bool padding_good(const std::uint8_t* end, std::uint32_t plain_octets) {
   std::uint32_t difference = 0;
 padding_octets:
   for (std::uint32_t i = 1; i <= padding; ++i) {
+#pragma HLS LOOP_TRIPCOUNT max = 255
     difference |= static_cast<std::uint32_t>(*(end - 2 - padding - 1 + i)) ^ i;
   }
   return difference == 0;

@@ -8,6 +8,8 @@ import shutil
 import subprocess
 from functools import lru_cache
 
+import synthesis
+
 LICENCE = "SPDX-License-Identifier: Apache-2.0"
 LINES_MAX = 600
 CPP = (".cpp", ".hpp", ".h", ".cc")
@@ -40,16 +42,6 @@ AMBIENT = re.compile(
     r"\b(?:system_clock|steady_clock|high_resolution_clock)::now\b|\b(?:clock_gettime|gettimeofday|getrandom|nanosleep|"
     r"clock_nanosleep|usleep|getenv|secure_getenv|random_device|mt19937(?:_64)?|sleep_for|sleep_until|RAND_bytes|"
     r"RAND_priv_bytes|this_thread::sleep)\b|(?<![\w.>:])(?:std::)?(?:s?rand|random|sleep|time)\s*\((?=\s*(?:\)|\d|nullptr|NULL|&))")
-
-# Synthesisable code: no heap, no exceptions, nothing virtual, no floating point. The `_native` bodies of a leaf are for
-# processors only.
-SYNTHESISABLE = ("hw/leaf/", "hw/stage/", "hw/kernel/")
-NATIVE_BODY = re.compile(r"_native\.(cpp|hpp)$")
-NOT_SYNTHESISABLE = re.compile(
-    r"(?<!operator )\b(?:new|delete)\b(?!\s*;?\s*//)|\b(?:malloc|calloc|realloc|free)\s*\(|\bstd::(?:vector|string|map|"
-    r"unordered_map|deque|list|function|unique_ptr|shared_ptr|make_unique|make_shared)\b|\b(?:virtual|throw|try|catch|"
-    r"dynamic_cast|typeid|float|double)\b")
-DELETED = re.compile(r"=\s*delete\b")
 
 # Spelled in halves so that the rule does not find itself.
 UNFINISHED = re.compile(r"\b(?:TO" r"DO|FIX" r"ME|XX" r"X|HA" r"CK)\b")
@@ -242,37 +234,6 @@ def unfinished(tree):
                     yield path, number, f"'{UNFINISHED.search(line).group(0)}'"
 
 
-def synthesisable(tree):
-    """leaf, stage and kernel code has no heap, recursion, virtual function, exception or floating point"""
-    for path in tree.of_kind(*CPP):
-        if not path.startswith(SYNTHESISABLE) or NATIVE_BODY.search(path):
-            continue
-        code = DELETED.sub(lambda found: " " * len(found.group(0)), tree.code(path))
-        for found in NOT_SYNTHESISABLE.finditer(code):
-            yield path, _line_of(code, found.start()), f"'{found.group(0).strip()}' is not for synthesis"
-        for name, line in _recursive_functions(code):
-            yield path, line, f"'{name}' calls itself"
-
-
-_NOT_FUNCTIONS = {"if", "for", "while", "switch", "return", "sizeof", "static_assert", "alignas", "decltype", "defined"}
-
-
-def _recursive_functions(code):
-    """Functions whose body names themselves in a call: (name, line)."""
-    # Preprocessor lines would unbalance the braces.
-    code = re.sub(r"^[ ]*#[^\n]*", "", code, flags=re.MULTILINE)
-    for found in re.finditer(r"\b([A-Za-z_]\w*)\s*\(([^;{}()]|\([^;{}()]*\))*\)\s*(?:const\s*|noexcept\s*)*\{", code):
-        if found.group(1) in _NOT_FUNCTIONS:
-            continue
-        depth, end = 1, found.end()
-        while depth and end < len(code):
-            depth += {"{": 1, "}": -1}.get(code[end], 0)
-            end += 1
-        call = re.search(rf"(?<![\w.:>]){found.group(1)}\s*\(", code[found.end():end])
-        if call:
-            yield found.group(1), _line_of(code, found.end() + call.start())
-
-
 def scripts(tree):
     """Python and shell scripts are at least valid programs"""
     for path in [*tree.of_kind(".py"), *tree.scripts("python")]:
@@ -304,8 +265,8 @@ def formatted(tree):
             yield found.group(1), int(found.group(2)), f"run {os.path.basename(tool)} -i"
 
 
-RULES = (includes, headers, ambient, length, top_level, names, whitespace, readmes, documents, unfinished, synthesisable,
-         scripts, formatted)
+RULES = (includes, headers, ambient, length, top_level, names, whitespace, readmes, documents, unfinished,
+         *synthesis.RULES, scripts, formatted)
 
 
 def check(tree, rule):

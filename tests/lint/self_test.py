@@ -18,6 +18,14 @@ CLEAN = {
     "hw/contract/word.hpp": TAG + "#pragma once\n",
     "hw/stage/step.hpp": TAG + '#pragma once\n#include "hw/contract/word.hpp"\n\nstruct State {\n'
                                "  State(const State&) = delete;\n};\n",
+    "hw/leaf/loops.hpp": TAG + "#pragma once\n#include <cstdint>\n\nconstexpr int kSize = 4;\n\n"
+                               "// A float here is a word, and so is a virtual while.\n"
+                               "inline int sum(const int* values, int count) {\n  static const int kTable[4] = {1, 2, 3, 4};\n"
+                               "  int total = 0;\nfixed:\n  for (int i = 0; i < 2 * kSize; ++i) {\n#pragma HLS PIPELINE II = 1\n"
+                               "    total += values[i] + kTable[i % kSize];\n  }\nbounded:\n"
+                               "  for (int i = 0; i < count; ++i) {\n#pragma HLS PIPELINE II = 1\n"
+                               "#pragma HLS LOOP_TRIPCOUNT max = 8\n    total += values[i];\n  }\n  return total;\n}\n",
+    "hw/leaf/fast_native.cpp": TAG + "#include <immintrin.h>\n\n#include <vector>\n\nstatic std::vector<int> cache;\n",
     "driver/card.hpp": TAG + '#pragma once\n#include "host/base/time.hpp"\n#include "hw/contract/word.hpp"\n',
     "host/base/time.hpp": TAG + "#pragma once\n// The word getenv and \"rand()\" in a comment harm nobody.\n",
     "host/ike/core.hpp": TAG + '#pragma once\n#include "driver/card.hpp"\n#include "host/base/time.hpp"\n',
@@ -27,6 +35,11 @@ CLEAN = {
     ".clang-format": "BasedOnStyle: Google\nColumnLimit: 120\n",
 }
 _UNFINISHED = "TO" + "DO"
+
+
+def _function(loop):
+    return f"inline void f(int n) {{\nonly:\n  {loop}\n}}\n"
+
 
 # (rule, path, text): the file to plant; an empty text removes it.
 PLANTED = (
@@ -56,10 +69,36 @@ PLANTED = (
     ("unfinished", "host/ike/bad.cpp", TAG + f"// {_UNFINISHED}: later\n"),
     ("unfinished", "hw/README.md", f"# hw\n\n{_UNFINISHED}\n"),
     ("synthesisable", "hw/leaf/bad.hpp", TAG + "int* p = new int;\n"),
+    ("synthesisable", "hw/leaf/bad.hpp", TAG + "void* p = malloc(8);\n"),
+    ("synthesisable", "hw/leaf/bad.hpp", TAG + "std::vector<int> v;\n"),
     ("synthesisable", "hw/stage/bad.hpp", TAG + "struct A { virtual void f(); };\n"),
-    ("synthesisable", "hw/stage/bad2.hpp", TAG + "inline int f(int n) {\n  return n == 0 ? 0 : f(n - 1);\n}\n"),
     ("synthesisable", "hw/kernel/bad.cpp", TAG + "void f() { throw 1; }\n"),
-    ("synthesisable", "hw/leaf/bad2.hpp", TAG + "std::vector<int> v;\n"),
+    ("synthesisable", "hw/kernel/bad.cpp", TAG + "B* f(A* a) { return dynamic_cast<B*>(a); }\n"),
+    ("synthesisable", "hw/stage/bad.hpp", TAG + "double f(int n);\n"),
+    ("synthesisable", "hw/stage/bad.hpp", TAG + "inline int f(int n) {\n  return n * 1.5;\n}\n"),
+    ("synthesisable", "hw/stage/bad.hpp", TAG + "int f(int (*step)(int));\n"),
+    ("synthesisable", "hw/stage/bad.hpp", TAG + "using Step = int (*)(int);\n"),
+    ("synthesisable", "hw/stage/bad.hpp", TAG + "int f(int (&step)(int));\n"),
+    ("synthesisable", "hw/stage/bad.hpp", TAG + "using Step = int (State::*)(int);\n"),
+    ("synthesisable", "hw/stage/bad.hpp", TAG + "inline int f(int n) {\n  return n;\n}\nauto step = &f;\n"),
+    ("synthesisable", "hw/leaf/bad.hpp", TAG + "inline void f() {\n  _mm_sfence();\n}\n"),
+    ("synthesisable", "hw/leaf/bad.hpp", TAG + "#include <immintrin.h>\n"),
+    ("synthesisable", "hw/kernel/bad.cpp", TAG + "#include <vector>\n"),
+    ("recursion", "hw/stage/bad.hpp", TAG + "inline int f(int n) {\n  return n == 0 ? 0 : f(n - 1);\n}\n"),
+    ("recursion", "hw/stage/bad.hpp", TAG + "int g(int n);\ninline int f(int n) {\n  return n == 0 ? 0 : g(n - 1);\n}\n"
+                                             "inline int g(int n) {\n  return f(n);\n}\n"),
+    ("bounded_loops", "hw/stage/bad.hpp", TAG + _function("while (n != 0) {\n    --n;\n  }")),
+    ("bounded_loops", "hw/stage/bad.hpp", TAG + _function("for (int i = 0; i < n; ++i) {\n    use(i);\n  }")),
+    ("bounded_loops", "hw/stage/bad.hpp", TAG + _function("for (int i = n; i < 8; ++i) {\n    use(i);\n  }")),
+    ("bounded_loops", "hw/stage/bad.hpp", TAG + _function("for (;;) {\n    use(0);\n  }")),
+    ("bounded_loops", "hw/stage/bad.hpp", TAG + _function("do {\n    --n;\n  } while (n != 0);")),
+    ("bounded_loops", "hw/stage/bad.hpp", TAG + _function("for (int i = 0; i < 8 || n; ++i) {\n    use(i);\n  }")),
+    ("bounded_loops", "hw/stage/bad.hpp", TAG + _function("while (n != 0) {\n#pragma HLS LOOP_TRIPCOUNT min = 1\n    --n;\n  }")),
+    ("bounded_loops", "hw/stage/bad.hpp", TAG + _function("for (int i : all) {\n    use(i);\n  }")),
+    ("named_loops", "hw/stage/bad.hpp", TAG + "inline void f() {\n  for (int i = 0; i < 8; ++i) {\n    use(i);\n  }\n}\n"),
+    ("named_loops", "hw/stage/bad.hpp", TAG + _function("for (int i = 0; i < 8; ++i) {\n    use(i);\n#pragma HLS PIPELINE II = 1\n  }")),
+    ("kernel_state", "hw/stage/bad.hpp", TAG + "inline int f() {\n  static int calls = 0;\n  return ++calls;\n}\n"),
+    ("kernel_state", "hw/leaf/bad.hpp", TAG + "inline int f() {\n  static int calls[4];\n  return calls[0]++;\n}\n"),
     ("scripts", "sim/tool.py", HASH_TAG + "def f(:\n"),
     ("scripts", "sim/run", "#!/bin/sh\n" + HASH_TAG + "if true\n"),
     ("formatted", "host/ike/bad.cpp", TAG + "int   x ;\n"),
