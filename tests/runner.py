@@ -208,6 +208,12 @@ def group_lint(arguments):
             + run_program("tests/lint/run", [script], live=True))
 
 
+def group_hls(arguments):
+    del arguments
+    build.install("build", "hls")
+    return run_program("tests/hls/run", [os.path.join(ROOT, "tests", "hls", "run")], live=True)
+
+
 def group_demo(arguments):
     return interop("demo", arguments) + demo(1, arguments)
 
@@ -223,6 +229,7 @@ def group_cluster(arguments):
 # In the order in which they run; what is cheap and breaks often comes first. Name: (function, needs root, meaning).
 GROUPS = {
     "lint": (group_lint, False, "rules of the code base, and planted faults for each rule"),
+    "hls": (group_hls, False, "the kernels by two compilers at -O0, and the commands of the card's build"),
     "unit": (group_unit, False, "programs of tests/unit"),
     "fuzz": (group_fuzz, False, "fuzzers over their corpora and a bounded number of new inputs"),
     "sim": (group_sim, False, "the cluster simulator with its checkers"),
