@@ -187,7 +187,7 @@ CardCredits Ledger::add(TimePoint now, std::uint32_t spi_in, std::uint32_t insta
   pair.in.block = impl_->config.in_block_min;
   pair.out.last_time = pair.in.last_time = now;
   const CardCredits credits = impl_->card_credits(spi_in, pair);
-  impl_->pairs.insert_or_assign(spi_in, std::move(pair));
+  impl_->pairs.insert_or_assign(spi_in, pair);
   return credits;
 }
 
@@ -277,7 +277,9 @@ std::vector<CreditEntry> Ledger::reserve_all(std::uint32_t epoch,
                                              const std::function<std::optional<CountersNow>(std::uint32_t)>& counters) {
   std::vector<CreditEntry> entries;
   entries.reserve(impl_->pairs.size());
-  for (auto& [spi_in, pair] : impl_->pairs) {
+  for (auto& known : impl_->pairs) {
+    const std::uint32_t spi_in = known.first;
+    Pair& pair = known.second;
     const std::optional<CountersNow> now = counters(spi_in);
     if (!now || epoch < pair.epoch) continue;
     const auto limit = [&](Line& line, std::uint64_t used, std::uint64_t blocks) {

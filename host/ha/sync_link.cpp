@@ -158,7 +158,7 @@ struct SyncLink::Impl {
     assembler.clear();
     hello_out.clear();
     drop_queue();
-    events.emplace_back(std::in_place_type<Broken>, std::move(why));
+    events.emplace_back(std::move(why));
   }
   void drop_queue() {
     for (Queued& item : queue) wipe(item.frame.data(), item.frame.size());
@@ -172,7 +172,7 @@ struct SyncLink::Impl {
     if (joined) return Broken{LinkErrc::kProtocol, "second hello in one session"};
     if (std::optional<Broken> difference = mismatch(mine, hello)) return difference;
     joined = true;
-    events.emplace_back(std::in_place_type<PartnerHello>, std::move(hello));
+    events.emplace_back(PartnerHello{std::move(hello)});
     return std::nullopt;
   }
   std::optional<Broken> accept(TimePoint, RecordFrame&& frame, std::vector<LinkEvent>& events) {
@@ -183,7 +183,7 @@ struct SyncLink::Impl {
     }
     ++received;
     ++totals.records_received;
-    events.emplace_back(std::in_place_type<Received>, frame.number, std::move(frame.record));
+    events.emplace_back(Received{frame.number, std::move(frame.record)});
     return std::nullopt;
   }
   std::optional<Broken> accept(TimePoint now, AckFrame&& frame, std::vector<LinkEvent>& events) {
@@ -200,7 +200,7 @@ struct SyncLink::Impl {
       on_wire.pop_front();
     }
     waiting_since = acknowledged == appended ? kNever : now;
-    events.emplace_back(std::in_place_type<Acknowledged>, acknowledged);
+    events.emplace_back(Acknowledged{acknowledged});
     return std::nullopt;
   }
 };
@@ -242,8 +242,7 @@ std::vector<LinkEvent> SyncLink::receive(TimePoint now, ByteView octets) {
     if (!frame) {
       broken = Broken{LinkErrc::kMalformed, frame.error()};
     } else {
-      broken = std::visit([&](auto&& content) { return impl_->accept(now, std::move(content), events); },
-                          std::move(frame).value());
+      broken = std::visit([&](auto& content) { return impl_->accept(now, std::move(content), events); }, frame.value());
     }
     if (broken) {
       impl_->break_off(events, *std::move(broken));

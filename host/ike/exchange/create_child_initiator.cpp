@@ -45,8 +45,9 @@ void handle_error(Engine& engine, Turn& turn, LiveSa& sa, const PendingRequest& 
         Intent intent = again(pending, turn.now);
         intent.group = crypto::group_from(static_cast<std::uint16_t>(data[0] << 8 | data[1]));
         intent.restarts = sa.current.restarts + 1;
-        if (intent.group) engine.want(turn, sa, std::move(intent), true);
-        if (intent.group) return;
+        if (!intent.group) break;
+        engine.want(turn, sa, std::move(intent), true);
+        return;
       }
       break;
     case wire::NotifyType::kChildSaNotFound:
