@@ -112,7 +112,7 @@ std::string_view to_string(CardErrc code) {
   return "unknown";
 }
 
-MappedCard::MappedCard(card::CardMemory* memory, std::uint32_t slots, std::string name)
+MappedCard::MappedCard(card::CardMemory* memory, std::uint32_t slots, std::string name, bool blank)
     : memory_(memory),
       slots_(slots),
       name_(std::move(name)),
@@ -120,6 +120,9 @@ MappedCard::MappedCard(card::CardMemory* memory, std::uint32_t slots, std::strin
       table_free_batch_(config_commit_batch_),
       flow_hands_(card::kFlowBuckets),
       next_hop_hands_(card::kNextHopBuckets),
+      flows_touched_(card::kFlowBuckets, !blank),
+      next_hops_touched_(card::kNextHopBuckets, !blank),
+      routes_touched_(card::kRoutes / kRouteGroup, !blank),
       events_consumed_(load_field(memory->event_index.consumed)),
       punts_consumed_(load_field(memory->punt_index.consumed)),
       injects_produced_(load_field(memory->inject_index.produced)),
@@ -362,12 +365,16 @@ CardResult<> MappedCard::clear() {
   activate(card::activation_epoch(word), card::activation_incarnation(word), false, false);
   renew_lease(0);
   flush_flows();
-  for (std::uint64_t& route : memory_->routes) {
-    store_field(route, std::uint64_t{0});
-  }
-  for (card::NextHop& hop : memory_->next_hops) {
-    store_field(hop.valid, std::uint32_t{0});
-  }
+  routes_touched_.drain([this](std::uint32_t group) {
+    for (std::uint32_t i = 0; i < kRouteGroup; ++i) {
+      store_field(memory_->routes[group * kRouteGroup + i], std::uint64_t{0});
+    }
+  });
+  next_hops_touched_.drain([this](std::uint32_t bucket) {
+    for (std::uint32_t way = 0; way < card::kNextHopWays; ++way) {
+      store_field(memory_->next_hops[bucket * card::kNextHopWays + way].valid, std::uint32_t{0});
+    }
+  });
   table_free_batch_ = batch_after_fence();
   // All entries out first, then all keys: one batch of waiting for the whole table. A failed slot does not
   // keep the others' keys alive.

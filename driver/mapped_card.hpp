@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "driver/card.hpp"
+#include "driver/touched.hpp"
 
 namespace tandem::driver {
 
@@ -79,7 +80,8 @@ class MappedCard : public Card {
  protected:
   // `memory`: memory_octets(slots) octets that outlive this object, already checked for magic and version.
   // `slots` <= kSaSlotsMax is taken from here and never read from the memory again.
-  MappedCard(card::CardMemory* memory, std::uint32_t slots, std::string name);
+  // `blank`: the tables are known to be all zero, so that emptying them need not walk them.
+  MappedCard(card::CardMemory* memory, std::uint32_t slots, std::string name, bool blank = false);
 
   // Called after a record went into the inject ring.
   virtual void ring_doorbell() {}
@@ -118,6 +120,11 @@ class MappedCard : public Card {
   // Where the search for an idle way goes on, a bucket each.
   std::vector<std::uint8_t> flow_hands_;
   std::vector<std::uint8_t> next_hop_hands_;
+  // What clear() and flush_flows() must empty.
+  static constexpr std::uint32_t kRouteGroup = 64;
+  Touched flows_touched_;
+  Touched next_hops_touched_;
+  Touched routes_touched_;
   // Own copies of the indices that this side writes: the card cannot move them.
   std::uint64_t events_consumed_;
   std::uint64_t punts_consumed_;

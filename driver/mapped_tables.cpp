@@ -78,6 +78,7 @@ CardResult<> MappedCard::set_route(std::uint32_t route, std::uint64_t value) {
   if (card::route_valid(value) && card::route_index(value) >= slots_) {
     return fail(CardErrc::kBadIndex, "route " + std::to_string(route) + " names an SA slot outside the table");
   }
+  routes_touched_.note(route / kRouteGroup);
   store_field(memory_->routes[route], value);
   return {};
 }
@@ -103,6 +104,7 @@ CardResult<> MappedCard::add_flow(const card::FlowKey& key, card::FlowAction act
       return {};
     }
   }
+  flows_touched_.note(bucket);
   return place(ways, card::kFlowWays, flow_hands_[bucket], match, [&](card::FlowEntry& entry) {
     entry.key = wanted;
     entry.route = route;
@@ -123,11 +125,11 @@ void MappedCard::remove_flow(const card::FlowKey& key) {
 }
 
 void MappedCard::flush_flows() {
-  for (card::FlowEntry& entry : memory_->flows) {
-    if (load_field(entry.valid) != 0) {
-      store_field(entry.valid, std::uint32_t{0});
+  flows_touched_.drain([this](std::uint32_t bucket) {
+    for (std::uint32_t way = 0; way < card::kFlowWays; ++way) {
+      store_field(memory_->flows[bucket * card::kFlowWays + way].valid, std::uint32_t{0});
     }
-  }
+  });
   table_free_batch_ = batch_after_fence();
 }
 
@@ -145,6 +147,7 @@ CardResult<> MappedCard::set_next_hop(card::Port port, std::uint8_t family, cons
       return {};
     }
   }
+  next_hops_touched_.note(bucket);
   return place(ways, card::kNextHopWays, next_hop_hands_[bucket], match, [&](card::NextHop& entry) {
     entry.address = address;
     entry.family = family;

@@ -56,7 +56,7 @@ CardResult<std::unique_ptr<InprocCard>> InprocCard::create(std::uint32_t slots, 
 
 InprocCard::InprocCard(std::unique_ptr<Mapping> mapping, std::unique_ptr<card::Pipeline> pipeline, std::uint32_t slots,
                        std::string name)
-    : MappedCard(mapping->memory(), slots, std::move(name)),
+    : MappedCard(mapping->memory(), slots, std::move(name), true),
       mapping_(std::move(mapping)),
       pipeline_(std::move(pipeline)),
       memory_(mapping_->memory()) {}

@@ -74,7 +74,8 @@ std::optional<EspView> esp_of(ByteView frame) {
   if (frame.size() < kAt + 16 || frame[12] != 8 || frame[13] != 0 || frame[kEthernet + 9] != wire::kProtocolEsp) {
     return std::nullopt;
   }
-  return EspView{be32(frame.data() + kAt), be32(frame.data() + kAt + 4), be64(frame.data() + kAt + 8)};
+  return EspView{be32(frame.data() + kEthernet + 16), be32(frame.data() + kAt), be32(frame.data() + kAt + 4),
+                 be64(frame.data() + kAt + 8)};
 }
 
 ike::Config cluster_ike(const Plan& plan, std::uint8_t member) {

@@ -70,6 +70,7 @@ inline std::uint64_t be64(const std::uint8_t* at) { return std::uint64_t{be32(at
 
 // The ESP header in an IPv4 frame; nothing when it is none.
 struct EspView {
+  std::uint32_t target = 0;  // outer
   std::uint32_t spi = 0;
   std::uint32_t number = 0;
   std::uint64_t iv = 0;

@@ -136,11 +136,17 @@ void Node::crash_machine() {
   card_still_until_ = {};
 }
 
-void Node::leave() {
+void Node::leave(Duration down) {
   if (!member_) return;
-  say("stops in good order");
-  input([this](TimePoint now) { member_->leave(now); });
-  post(Thread::kLoop, milliseconds(20), [this] { crash_daemon(); });
+  // A process that stands still stops when it goes on.
+  run(Thread::kLoop, [this, down] {
+    say("stops in good order");
+    input([this](TimePoint now) { member_->leave(now); });
+    post(Thread::kLoop, milliseconds(20), [this, down] {
+      crash_daemon();
+      env_.clock.after(down, [this] { start_daemon(); });
+    });
+  });
 }
 
 void Node::pause_process(Duration length) {
@@ -426,11 +432,11 @@ void Node::emit(card::Port port, ByteView frame) {
 void Node::emit_outer(ByteView frame) {
   const auto esp = esp_of(frame);
   if (!esp) return;
-  const KeyId key = card_->key_out(esp->spi);
+  const KeyId key = card_->key_out(esp->target, esp->spi);
   env_.check.n1.sealed(key, esp->iv, name_);
   env_.check.n2.sent(key, esp->number, name_);
   env_.check.n7.esp_left(index_, deaf_lease_, name_);
-  const auto peer = peer_of(be32(frame.data() + kEthernet + 16), env_.plan.peers);
+  const auto peer = peer_of(esp->target, env_.plan.peers);
   if (peer) env_.network.to_peer(*peer, Bytes(frame.begin(), frame.end()));
 }
 

@@ -29,7 +29,8 @@ class Node final : public MemberPort {
   void start_daemon();
   void crash_daemon();
   void crash_machine();
-  void leave();
+  // Stops in good order, is started again `down` after it has ended.
+  void leave(Duration down);
   void pause_process(Duration length);
   void pause_machine(Duration length);
   void hang_loop(Duration length);

@@ -140,7 +140,7 @@ void Peer::emit(card::Port port, ByteView frame) {
   }
   const auto esp = esp_of(frame);
   if (!esp) return;
-  env_.check.n1.sealed(card_.key_out(esp->spi), esp->iv, name_);
+  env_.check.n1.sealed(card_.key_out(esp->target, esp->spi), esp->iv, name_);
   env_.network.to_cluster(card::Port::kOuter, Bytes(frame.begin(), frame.end()));
 }
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sim/cluster/tap_card.hpp"
 
+#include "host/base/big_endian.hpp"
+
 namespace tandem::sim {
 namespace {
 
@@ -13,9 +15,9 @@ constexpr std::uint64_t kBlock = 512;
 TapCard::TapCard(std::unique_ptr<driver::InprocCard> inner, KeyTable& keys, Mutant mutant)
     : inner_(std::move(inner)), keys_(keys), mutant_(mutant) {}
 
-KeyId TapCard::key_out(std::uint32_t spi) const {
+KeyId TapCard::key_out(std::uint32_t target, std::uint32_t spi) const {
   for (const auto& [slot, entry] : outbound_) {
-    if (entry.spi == spi) return entry.key;
+    if (entry.target == target && entry.spi == spi) return entry.key;
   }
   return 0;
 }
@@ -56,7 +58,8 @@ card::Credit TapCard::in_credit(card::Credit credit) const {
 driver::CardResult<> TapCard::install_outbound(std::uint32_t index, const card::OutboundPolicy& policy,
                                                const card::Credit& credit) {
   note_write();
-  outbound_[index] = {policy.spi, keys_.id(policy.key, policy.salt)};
+  outbound_[index] = {static_cast<std::uint32_t>(load_big_endian(policy.outer_target.octets, 4)), policy.spi,
+                      keys_.id(policy.key, policy.salt)};
   return inner_->install_outbound(index, policy, out_credit(credit));
 }
 

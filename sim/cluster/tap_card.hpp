@@ -27,8 +27,9 @@ class TapCard final : public driver::Card {
   };
   void begin_step() { step_ = {}; }
   const Step& step() const { return step_; }
-  // The key that the cluster's packets under (peer, SPI) are sealed with; 0: none known.
-  KeyId key_out(std::uint32_t spi) const;
+  // The key that packets to `target` (outer IPv4) under `spi` are sealed with; 0: none known. Peers choose SPIs without
+  // asking each other, so the SPI alone names no key.
+  KeyId key_out(std::uint32_t target, std::uint32_t spi) const;
   std::size_t installed() const { return installed_.size(); }
   // The lease as the host meant it.
   std::uint64_t meant_lease_ns() const { return meant_lease_ns_; }
@@ -100,6 +101,7 @@ class TapCard final : public driver::Card {
   Mutant mutant_;
   Step step_;
   struct Outbound {
+    std::uint32_t target;
     std::uint32_t spi;
     KeyId key;
   };

@@ -210,8 +210,7 @@ void World::apply_to(Node& node, const Fault& fault) {
       node.hang_loop(fault.length);
       break;
     case FaultKind::kLeave:
-      node.leave();
-      clock_.after(fault.length + milliseconds(25), [&node] { node.start_daemon(); });
+      node.leave(fault.length);
       break;
     case FaultKind::kTakeover:
       node.take_over();
