@@ -8,14 +8,9 @@
 #include <string>
 
 #include "host/base/result.hpp"
+#include "host/ha/slot_file.hpp"
 
 namespace tandem::ha {
-
-enum class StoreErrc { kIo, kCorrupt, kForeign };
-struct StoreError {
-  StoreErrc code;
-  std::string text;
-};
 
 // incarnation(16) = member(6) | activation(10): the low ten bits of the activation number.
 constexpr std::uint16_t make_incarnation(std::uint8_t member, std::uint64_t activation) {

@@ -11,6 +11,7 @@
 #include "host/wire/ip_header.hpp"
 #include "host/wire/parse.hpp"
 #include "host/wire/reassembly.hpp"
+#include "host/wire/recovery_notify.hpp"
 #include "host/wire/traffic_selector.hpp"
 #include "tests/unit/host/wire/samples.hpp"
 
@@ -37,6 +38,10 @@ void check_payloads(const std::vector<Payload>& payloads) {
       TANDEM_ASSERT(!ids || encode(*ids).data == notify->data);
       const auto replay = parse_replay_counter_sync(*notify);
       TANDEM_ASSERT(!replay || encode(*replay).data == notify->data);
+      const auto grant = parse_ticket_grant(*notify);
+      TANDEM_ASSERT(!grant || encode(*grant).data == notify->data);
+      const auto token = parse_crash_token(*notify);
+      TANDEM_ASSERT(!token || encode_crash_token(*token).data == notify->data);
     }
   }
   const Chain chain = encode_payloads(payloads);
