@@ -11,6 +11,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "host/base/result.hpp"
 #include "hw/contract/memory.hpp"
@@ -46,6 +47,17 @@ struct CardInfo {
   std::string build_id;  // hex
   std::uint32_t slots;
   bool simulated;
+};
+
+// A sensor's reading; no value: the card has no such sensor or it cannot be read now.
+struct CardTemperature {
+  std::string where;
+  std::optional<double> celsius;
+};
+
+struct CardTelemetry {
+  std::vector<CardTemperature> temperatures;
+  std::optional<double> power_watts;
 };
 
 struct PuntView {
@@ -116,6 +128,8 @@ class Card {
   virtual std::optional<std::uint16_t> outbound_mtu(std::uint32_t index) const = 0;
 
   virtual std::uint64_t counter(card::Counter counter) const = 0;
+  // What the card's sensors say; a card without any says nothing.
+  virtual CardTelemetry telemetry() const { return {}; }
 
   // Readable when events or punts may wait; -1: the caller polls.
   virtual int notify_fd() const = 0;

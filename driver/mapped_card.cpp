@@ -76,14 +76,6 @@ CardResult<> check_policy(const card::InboundPolicy& policy) {
   return check_flags(policy.flags);
 }
 
-// The order of sa_entry.hpp: a card that reads in between sees less credit than it has, never more.
-void store_credit(card::Credit& target, const card::Credit& credit) {
-  store_field(target.notify_at, credit.notify_at, std::memory_order_relaxed);
-  store_field(target.floor, credit.floor, std::memory_order_relaxed);
-  store_field(target.epoch, credit.epoch, std::memory_order_release);
-  store_field(target.limit, credit.limit, std::memory_order_release);
-}
-
 }  // namespace
 
 std::string_view to_string(CardErrc code) {
@@ -133,6 +125,25 @@ MappedCard::MappedCard(card::CardMemory* memory, std::uint32_t slots, std::strin
   inbound_commit_batch_.assign(slots, config_commit_batch_);
 }
 
+void MappedCard::fetch(const void* from, std::size_t octets) const {
+  static_cast<void>(from);
+  static_cast<void>(octets);
+}
+
+void MappedCard::publish(const void* from, std::size_t octets) {
+  static_cast<void>(from);
+  static_cast<void>(octets);
+}
+
+// The order of sa_entry.hpp: a card that reads in between sees less credit than it has, never more.
+void MappedCard::put_credit(card::Credit& target, const card::Credit& credit) {
+  store_field(target.notify_at, credit.notify_at, std::memory_order_relaxed);
+  store_field(target.floor, credit.floor, std::memory_order_relaxed);
+  store_field(target.epoch, credit.epoch, std::memory_order_release);
+  store_field(target.limit, credit.limit, std::memory_order_release);
+  publish(&target, sizeof(target));
+}
+
 CardInfo MappedCard::info() const {
   static constexpr char kHex[] = "0123456789abcdef";
   const card::Registers& registers = memory_->registers;
@@ -150,18 +161,16 @@ CardInfo MappedCard::info() const {
 }
 
 void MappedCard::activate(std::uint32_t epoch, std::uint16_t incarnation, bool armed, bool solo) {
-  store_field(memory_->registers.activation, card::make_activation(epoch, incarnation, armed, solo));
+  put(memory_->registers.activation, card::make_activation(epoch, incarnation, armed, solo));
 }
 
 std::uint64_t MappedCard::activation() const { return load_field(memory_->registers.activation); }
 
-void MappedCard::renew_lease(std::uint64_t deadline_ns) {
-  store_field(memory_->registers.lease_deadline_ns, deadline_ns);
-}
+void MappedCard::renew_lease(std::uint64_t deadline_ns) { put(memory_->registers.lease_deadline_ns, deadline_ns); }
 
 std::uint64_t MappedCard::lease_deadline_ns() const { return load_field(memory_->registers.lease_deadline_ns); }
 
-void MappedCard::set_grant(std::uint32_t numbers) { store_field(memory_->registers.grant, numbers); }
+void MappedCard::set_grant(std::uint32_t numbers) { put(memory_->registers.grant, numbers); }
 
 CardResult<> MappedCard::configure(const card::CardConfig& config) {
   card::Registers& registers = memory_->registers;
@@ -191,8 +200,10 @@ CardResult<> MappedCard::configure(const card::CardConfig& config) {
   if (!await_batch(config_commit_batch_)) {
     return hung();
   }
-  std::memcpy(&registers.config[(generation + 1) & 1], &next, sizeof(next));
-  store_field(registers.config_generation, generation + 1);
+  card::CardConfig& spare = registers.config[(generation + 1) & 1];
+  std::memcpy(&spare, &next, sizeof(next));
+  publish(&spare, sizeof(spare));
+  put(registers.config_generation, generation + 1);
   config_commit_batch_ = batch_after_fence();
   return {};
 }
@@ -203,8 +214,10 @@ CardResult<> MappedCard::commit(Slot& slot, std::uint64_t& commit_batch, const P
     return hung();
   }
   const std::uint32_t generation = load_field(slot.generation);
-  std::memcpy(&slot.policy[(generation + 1) & 1], &policy, sizeof(policy));
-  store_field(slot.generation, generation + 1);
+  Policy& spare = slot.policy[(generation + 1) & 1];
+  std::memcpy(&spare, &policy, sizeof(policy));
+  publish(&spare, sizeof(spare));
+  put(slot.generation, generation + 1);
   commit_batch = batch_after_fence();
   return {};
 }
@@ -219,7 +232,7 @@ CardResult<> MappedCard::take_out(Slot& slot, std::uint64_t& commit_batch) {
   if (auto done = commit(slot, commit_batch, empty); !done) {
     return done;
   }
-  store_field(slot.credit.limit, std::uint64_t{0});
+  put(slot.credit.limit, std::uint64_t{0});
   return {};
 }
 
@@ -234,6 +247,7 @@ CardResult<> MappedCard::wipe_spare(Slot& slot, std::uint64_t& commit_batch) {
     return hung();
   }
   ::explicit_bzero(&spare, sizeof(spare));
+  publish(&spare, sizeof(spare));
   return {};
 }
 
@@ -255,7 +269,7 @@ CardResult<> MappedCard::install(Slot& slot, std::uint64_t& commit_batch, Policy
   }
   if (result) {
     policy.flags = static_cast<std::uint16_t>(policy.flags | card::kSaValid);
-    store_credit(slot.credit, credit);
+    put_credit(slot.credit, credit);
     result = commit(slot, commit_batch, policy);
   }
   ::explicit_bzero(&policy, sizeof(policy));
@@ -301,7 +315,7 @@ CardResult<> MappedCard::remove_inbound(std::uint32_t index) {
 CardResult<> MappedCard::set_outbound_credit(std::uint32_t index, const card::Credit& credit) {
   auto checked = check_index(index);
   if (checked) {
-    store_credit(outbound(index).credit, credit);
+    put_credit(outbound(index).credit, credit);
   }
   return checked;
 }
@@ -309,7 +323,7 @@ CardResult<> MappedCard::set_outbound_credit(std::uint32_t index, const card::Cr
 CardResult<> MappedCard::set_inbound_credit(std::uint32_t index, const card::Credit& credit) {
   auto checked = check_index(index);
   if (checked) {
-    store_credit(inbound(index).credit, credit);
+    put_credit(inbound(index).credit, credit);
   }
   return checked;
 }
@@ -319,6 +333,7 @@ CardResult<card::OutboundState> MappedCard::outbound_state(std::uint32_t index) 
     return Failure<CardError>{checked.error()};
   }
   const card::OutboundState& live = outbound(index).state;
+  fetch(&live, sizeof(live));
   card::OutboundState copy{};
   copy.instance = load_field(live.instance);
   copy.epoch = load_field(live.epoch);
@@ -337,6 +352,7 @@ CardResult<card::InboundState> MappedCard::inbound_state(std::uint32_t index) co
     return Failure<CardError>{checked.error()};
   }
   const card::InboundState& live = inbound(index).state;
+  fetch(&live, sizeof(live));
   card::InboundState copy{};
   copy.instance = load_field(live.instance);
   copy.epoch = load_field(live.epoch);
@@ -370,11 +386,13 @@ CardResult<> MappedCard::clear() {
       store_field(memory_->routes[group * kRouteGroup + i], std::uint64_t{0});
     }
   });
+  publish(memory_->routes, sizeof(memory_->routes));
   next_hops_touched_.drain([this](std::uint32_t bucket) {
     for (std::uint32_t way = 0; way < card::kNextHopWays; ++way) {
       store_field(memory_->next_hops[bucket * card::kNextHopWays + way].valid, std::uint32_t{0});
     }
   });
+  publish(memory_->next_hops, sizeof(memory_->next_hops));
   table_free_batch_ = batch_after_fence();
   // All entries out first, then all keys: one batch of waiting for the whole table. A failed slot does not
   // keep the others' keys alive.
@@ -400,7 +418,7 @@ CardResult<> MappedCard::clear() {
 
 std::uint64_t MappedCard::counter(card::Counter counter) const {
   const auto index = static_cast<std::uint32_t>(counter);
-  return index < card::kCounters ? load_field(memory_->registers.counters[index]) : 0;
+  return index < card::kCounters ? get(memory_->registers.counters[index]) : 0;
 }
 
 CardResult<> MappedCard::health() const {
@@ -432,12 +450,12 @@ CardResult<> MappedCard::check_index(std::uint32_t index) const {
 // store before this call, or this side sees that batch.
 std::uint64_t MappedCard::batch_after_fence() const {
   std::atomic_thread_fence(std::memory_order_seq_cst);
-  return load_field(memory_->registers.batch_count);
+  return get(memory_->registers.batch_count);
 }
 
 bool MappedCard::batch_over(std::uint64_t since) const {
   std::atomic_thread_fence(std::memory_order_seq_cst);
-  return load_field(memory_->registers.idle) == 1 || load_field(memory_->registers.batch_count) != since;
+  return get(memory_->registers.idle) == 1 || load_field(memory_->registers.batch_count) != since;
 }
 
 CardResult<> MappedCard::settle() {

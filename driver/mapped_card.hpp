@@ -15,6 +15,7 @@
 #include <string>
 #include <vector>
 
+#include "driver/atomic_field.hpp"
 #include "driver/card.hpp"
 #include "driver/touched.hpp"
 
@@ -86,6 +87,13 @@ class MappedCard : public Card {
   // Called after a record went into the inject ring.
   virtual void ring_doorbell() {}
 
+  // Where the mapping is a copy of the card's memory and not that memory itself (a DMA card), these move octets:
+  // `fetch` brings what the card owns before it is read, `publish` takes what the host owns to the card after it was
+  // written and returns when it is there. What the host owns is never fetched: its copy is the truth.
+  // publish() may be called by the lease thread for registers beside any other call.
+  virtual void fetch(const void* from, std::size_t octets) const;
+  virtual void publish(const void* from, std::size_t octets);
+
  private:
   CardResult<> put_inject(card::InjectKind kind, card::Port port, std::uint32_t route,
                           std::span<const std::uint8_t> packet);
@@ -100,6 +108,19 @@ class MappedCard : public Card {
   template <typename Entry, typename Match, typename Fill>
   CardResult<> place(Entry* ways, std::uint32_t count, std::uint8_t& hand, Match match, Fill fill);
 
+  // A field that the card writes.
+  template <typename T>
+  T get(const T& field) const {
+    fetch(&field, sizeof(field));
+    return load_field(field);
+  }
+  // A field that the host writes.
+  template <typename T>
+  void put(T& field, T value) {
+    store_field(field, value);
+    publish(&field, sizeof(field));
+  }
+  void put_credit(card::Credit& target, const card::Credit& credit);
   card::OutboundSlot& outbound(std::uint32_t index) const;
   card::InboundSlot& inbound(std::uint32_t index) const;
   CardResult<> check_index(std::uint32_t index) const;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Flows, routes, next hops and rings of a mapped card. RFC 4301 4.4.1.
 #include <algorithm>
+#include <cstddef>
 #include <cstring>
 #include <utility>
 
@@ -52,8 +53,10 @@ CardResult<> MappedCard::place(Entry* ways, std::uint32_t count, std::uint8_t& h
     }
   }
   if (free_way == count) {
+    fetch(ways, count * sizeof(Entry));  // the card's `used` marks
     free_way = same_way != count ? same_way : idle_way(ways, count, hand);
     store_field(ways[free_way].valid, std::uint32_t{0});
+    publish(ways, count * sizeof(Entry));
     table_free_batch_ = batch_after_fence();
   }
   if (!await_batch(table_free_batch_)) {
@@ -63,9 +66,10 @@ CardResult<> MappedCard::place(Entry* ways, std::uint32_t count, std::uint8_t& h
   fill(entry);
   // Not idle yet: it has had no time to be hit.
   store_field(entry.used, std::uint32_t{1}, std::memory_order_relaxed);
-  store_field(entry.valid, std::uint32_t{1});
+  publish(&entry, sizeof(entry));
+  put(entry.valid, std::uint32_t{1});
   if (same_way != count && same_way != free_way) {
-    store_field(ways[same_way].valid, std::uint32_t{0});
+    put(ways[same_way].valid, std::uint32_t{0});
     table_free_batch_ = batch_after_fence();
   }
   return {};
@@ -79,7 +83,7 @@ CardResult<> MappedCard::set_route(std::uint32_t route, std::uint64_t value) {
     return fail(CardErrc::kBadIndex, "route " + std::to_string(route) + " names an SA slot outside the table");
   }
   routes_touched_.note(route / kRouteGroup);
-  store_field(memory_->routes[route], value);
+  put(memory_->routes[route], value);
   return {};
 }
 
@@ -100,7 +104,7 @@ CardResult<> MappedCard::add_flow(const card::FlowKey& key, card::FlowAction act
   auto match = [&wanted](const card::FlowEntry& entry) { return card::flow_key_equal(entry.key, wanted); };
   for (std::uint32_t i = 0; i < card::kFlowWays; ++i) {
     if (load_field(ways[i].valid) != 0 && match(ways[i]) && ways[i].action == action_octet) {
-      store_field(ways[i].route, route);  // one store: a flow that moves to another route needs no new entry
+      put(ways[i].route, route);  // one store: a flow that moves to another route needs no new entry
       return {};
     }
   }
@@ -118,7 +122,7 @@ void MappedCard::remove_flow(const card::FlowKey& key) {
   card::FlowEntry* ways = &memory_->flows[std::size_t{card::flow_bucket(wanted)} * card::kFlowWays];
   for (std::uint32_t i = 0; i < card::kFlowWays; ++i) {
     if (load_field(ways[i].valid) != 0 && card::flow_key_equal(ways[i].key, wanted)) {
-      store_field(ways[i].valid, std::uint32_t{0});
+      put(ways[i].valid, std::uint32_t{0});
     }
   }
   table_free_batch_ = batch_after_fence();
@@ -130,6 +134,7 @@ void MappedCard::flush_flows() {
       store_field(memory_->flows[bucket * card::kFlowWays + way].valid, std::uint32_t{0});
     }
   });
+  publish(memory_->flows, sizeof(memory_->flows));
   table_free_batch_ = batch_after_fence();
 }
 
@@ -161,7 +166,7 @@ void MappedCard::remove_next_hop(card::Port port, std::uint8_t family, const car
       &memory_->next_hops[std::size_t{card::next_hop_bucket(port, family, address)} * card::kNextHopWays];
   for (std::uint32_t i = 0; i < card::kNextHopWays; ++i) {
     if (load_field(ways[i].valid) != 0 && card::next_hop_matches(ways[i], port, family, address)) {
-      store_field(ways[i].valid, std::uint32_t{0});
+      put(ways[i].valid, std::uint32_t{0});
     }
   }
   table_free_batch_ = batch_after_fence();
@@ -179,24 +184,33 @@ std::uint32_t MappedCard::ring_waiting(std::uint64_t produced, std::uint64_t con
 
 std::size_t MappedCard::take_events(std::span<card::Event> events) {
   card::RingIndex& index = memory_->event_index;
-  const std::uint32_t waiting = ring_waiting(load_field(index.produced), events_consumed_, card::kEventRingSize);
+  const std::uint32_t waiting = ring_waiting(get(index.produced), events_consumed_, card::kEventRingSize);
   const std::size_t count = std::min<std::size_t>(waiting, events.size());
+  const std::size_t first = events_consumed_ % card::kEventRingSize;
+  const std::size_t to_end = std::min<std::size_t>(count, card::kEventRingSize - first);
+  if (count != 0) {
+    fetch(&memory_->events[first], to_end * sizeof(card::Event));
+  }
+  if (count > to_end) {
+    fetch(&memory_->events[0], (count - to_end) * sizeof(card::Event));
+  }
   for (std::size_t i = 0; i < count; ++i) {
     std::memcpy(&events[i], &memory_->events[(events_consumed_ + i) % card::kEventRingSize], sizeof(card::Event));
   }
   if (count != 0) {
     events_consumed_ += count;
-    store_field(index.consumed, events_consumed_);
+    put(index.consumed, events_consumed_);
   }
   return count;
 }
 
 std::size_t MappedCard::take_punts(std::size_t max, void (*visit)(void* context, const PuntView& punt), void* context) {
   card::RingIndex& index = memory_->punt_index;
-  const std::uint32_t waiting = ring_waiting(load_field(index.produced), punts_consumed_, card::kPuntRingSize);
+  const std::uint32_t waiting = ring_waiting(get(index.produced), punts_consumed_, card::kPuntRingSize);
   const std::size_t count = std::min<std::size_t>(waiting, max);
   for (std::size_t i = 0; i < count; ++i) {
     const card::PuntRecord& record = memory_->punts[punts_consumed_ % card::kPuntRingSize];
+    fetch(&record, sizeof(record));
     const std::uint32_t octets = load_field(record.octets);
     const std::uint32_t port = load_field(record.port);
     const std::uint32_t reason = load_field(record.reason);
@@ -207,7 +221,7 @@ std::size_t MappedCard::take_punts(std::size_t max, void (*visit)(void* context,
       std::memcpy(punt_copy_.data(), record.packet, octets);
     }
     ++punts_consumed_;
-    store_field(index.consumed, punts_consumed_);
+    put(index.consumed, punts_consumed_);
     if (!sound) {
       ring_fault_ = true;
       continue;
@@ -241,7 +255,7 @@ CardResult<> MappedCard::put_inject(card::InjectKind kind, card::Port port, std:
     return fail(CardErrc::kInvalid, "an injected packet needs octets, a port and a kind");
   }
   card::RingIndex& index = memory_->inject_index;
-  const std::uint64_t in_ring = injects_produced_ - load_field(index.consumed);
+  const std::uint64_t in_ring = injects_produced_ - get(index.consumed);
   if (in_ring > card::kInjectRingSize) {
     ring_fault_ = true;
     return fail(CardErrc::kIo, "the card wrote an impossible inject index; restart it");
@@ -256,7 +270,8 @@ CardResult<> MappedCard::put_inject(card::InjectKind kind, card::Port port, std:
   record.route = route;
   std::memset(record.next_hop, 0, sizeof(record.next_hop));
   std::memcpy(record.packet, packet.data(), packet.size());
-  store_field(index.produced, ++injects_produced_);
+  publish(&record, offsetof(card::InjectRecord, packet) + packet.size());
+  put(index.produced, ++injects_produced_);
   ring_doorbell();
   return {};
 }

@@ -13,7 +13,7 @@ find_package_handle_standard_args(XRT REQUIRED_VARS XRT_LIBRARY XRT_INCLUDE_DIR 
 mark_as_advanced(XRT_INCLUDE_DIR XRT_LIBRARY XRT_UUID_LIBRARY)
 
 if(XRT_FOUND AND NOT TARGET XRT::xrt_coreutil)
-  add_library(XRT::xrt_coreutil UNKNOWN IMPORTED)
+  add_library(XRT::xrt_coreutil UNKNOWN IMPORTED GLOBAL)
   set_target_properties(XRT::xrt_coreutil PROPERTIES
     IMPORTED_LOCATION ${XRT_LIBRARY}
     INTERFACE_INCLUDE_DIRECTORIES "${XRT_INCLUDE_DIR};${XRT_INCLUDE_DIR}/xrt"

@@ -1,63 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
-// The attaching side of a soft card: connect, distrust, map. Serves N6 (version before use).
+// The Card over an attached soft card: its clock is the host's boot time, its doorbell an eventfd.
 #include "driver/soft/soft_card.hpp"
 
-#include <fcntl.h>
-#include <sys/mman.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/time.h>
-#include <sys/un.h>
 #include <time.h>
+#include <unistd.h>
 
-#include <array>
-#include <cerrno>
-#include <cstring>
 #include <utility>
 
-#include "driver/atomic_field.hpp"
 #include "driver/mapped_card.hpp"
-#include "driver/soft/attach_protocol.hpp"
-#include "driver/unique_fd.hpp"
+#include "driver/soft/attachment.hpp"
 
 namespace tandem::driver {
 namespace {
 
-constexpr timeval kAnswerTimeout{2, 0};
-
-Failure<CardError> fail(CardErrc code, const std::string& path, const std::string& text) {
-  return {CardError{code, "soft card at " + path + ": " + text}};
-}
-
-std::string errno_text() { return std::strerror(errno); }
-
-// Unmaps; keys in it are the card's to wipe.
-class Mapping {
- public:
-  Mapping(void* memory, std::size_t octets) : memory_(memory), octets_(octets) {}
-  Mapping(Mapping&& other) noexcept : memory_(std::exchange(other.memory_, MAP_FAILED)), octets_(other.octets_) {}
-  Mapping& operator=(Mapping&&) = delete;
-  ~Mapping() {
-    if (memory_ != MAP_FAILED) {
-      ::munmap(memory_, octets_);
-    }
-  }
-  card::CardMemory* memory() const { return static_cast<card::CardMemory*>(memory_); }
-
- private:
-  void* memory_;
-  std::size_t octets_;
-};
-
 class SoftCard final : public MappedCard {
  public:
-  SoftCard(Mapping mapping, std::uint32_t slots, std::string path, UniqueFd socket, UniqueFd notify, UniqueFd doorbell)
-      : MappedCard(mapping.memory(), slots, path),
-        mapping_(std::move(mapping)),
-        path_(std::move(path)),
-        socket_(std::move(socket)),
-        notify_(std::move(notify)),
-        doorbell_(std::move(doorbell)) {}
+  SoftCard(SoftAttachment attachment, std::string path)
+      : MappedCard(attachment.mapping.memory(), attachment.slots, path),
+        attachment_(std::move(attachment)),
+        path_(std::move(path)) {}
 
   std::uint64_t now_ns() const override {
     timespec now{};
@@ -65,19 +26,17 @@ class SoftCard final : public MappedCard {
     return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000u + static_cast<std::uint64_t>(now.tv_nsec);
   }
 
-  int notify_fd() const override { return notify_.get(); }
+  int notify_fd() const override { return attachment_.notify.get(); }
 
   void acknowledge_notify() override {
     std::uint64_t count = 0;
     // Not readable: somebody acknowledged before, which is as good.
-    static_cast<void>(!::read(notify_.get(), &count, sizeof(count)));
+    static_cast<void>(!::read(attachment_.notify.get(), &count, sizeof(count)));
   }
 
   CardResult<> health() const override {
-    std::uint8_t octet = 0;
-    const ssize_t got = ::recv(socket_.get(), &octet, sizeof(octet), MSG_PEEK | MSG_DONTWAIT);
-    if (got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR)) {
-      return fail(CardErrc::kGone, path_, "its process ended; attach again once it runs");
+    if (auto alive = soft_card_alive(attachment_, path_); !alive) {
+      return alive;
     }
     return MappedCard::health();
   }
@@ -86,150 +45,22 @@ class SoftCard final : public MappedCard {
   void ring_doorbell() override {
     const std::uint64_t one = 1;
     // A full counter means that the bell rings already.
-    static_cast<void>(!::write(doorbell_.get(), &one, sizeof(one)));
+    static_cast<void>(!::write(attachment_.doorbell.get(), &one, sizeof(one)));
   }
 
  private:
-  Mapping mapping_;
+  SoftAttachment attachment_;
   std::string path_;
-  UniqueFd socket_;
-  UniqueFd notify_;
-  UniqueFd doorbell_;
 };
-
-CardResult<UniqueFd> connect_to(const std::string& path) {
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  if (path.empty() || path.size() >= sizeof(address.sun_path)) {
-    return fail(CardErrc::kNotFound, path, "not a usable socket path");
-  }
-  std::memcpy(address.sun_path, path.c_str(), path.size());
-  UniqueFd socket{::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0)};
-  if (!socket) {
-    return fail(CardErrc::kIo, path, "socket: " + errno_text());
-  }
-  ::setsockopt(socket.get(), SOL_SOCKET, SO_RCVTIMEO, &kAnswerTimeout, sizeof(kAnswerTimeout));
-  ::setsockopt(socket.get(), SOL_SOCKET, SO_SNDTIMEO, &kAnswerTimeout, sizeof(kAnswerTimeout));
-  if (::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0) {
-    if (errno == ENOENT || errno == ECONNREFUSED) {
-      return fail(CardErrc::kNotFound, path, "nobody listens (" + errno_text() + "); is tandem-softcard running?");
-    }
-    return fail(errno == EAGAIN ? CardErrc::kGone : CardErrc::kIo, path, "connect: " + errno_text());
-  }
-  return socket;
-}
-
-struct Received {
-  AttachGreeting greeting{};
-  std::array<UniqueFd, kAttachFds> fds;
-  int fd_count = 0;
-};
-
-// Takes the greeting and whatever descriptors came with it; surplus ones are closed.
-CardResult<Received> receive_greeting(const UniqueFd& socket, const std::string& path) {
-  Received received;
-  constexpr std::size_t kRoom = 16;
-  alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int) * kRoom)> control{};
-  iovec vector{&received.greeting, sizeof(received.greeting)};
-  msghdr message{};
-  message.msg_iov = &vector;
-  message.msg_iovlen = 1;
-  message.msg_control = control.data();
-  message.msg_controllen = control.size();
-  const ssize_t octets = ::recvmsg(socket.get(), &message, MSG_CMSG_CLOEXEC);
-  const int error = errno;
-  for (cmsghdr* part = octets >= 0 ? CMSG_FIRSTHDR(&message) : nullptr; part != nullptr;
-       part = CMSG_NXTHDR(&message, part)) {
-    if (part->cmsg_level != SOL_SOCKET || part->cmsg_type != SCM_RIGHTS) {
-      continue;
-    }
-    const std::size_t count = (part->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-    for (std::size_t i = 0; i < count; ++i) {
-      int fd = -1;
-      std::memcpy(&fd, CMSG_DATA(part) + i * sizeof(int), sizeof(fd));
-      UniqueFd owned{fd};
-      if (received.fd_count < kAttachFds) {
-        received.fds[static_cast<std::size_t>(received.fd_count++)] = std::move(owned);
-      }
-    }
-  }
-  if (octets < 0) {
-    errno = error;
-    return fail(CardErrc::kGone, path, "no greeting (" + errno_text() + "); the process may be stopped");
-  }
-  if (octets == 0) {
-    return fail(CardErrc::kGone, path, "it closed the connection; the process may be ending");
-  }
-  if (static_cast<std::size_t>(octets) != sizeof(AttachGreeting) || (message.msg_flags & MSG_TRUNC) != 0) {
-    return fail(CardErrc::kWrongVersion, path, "its greeting has another length; not a soft card of this version");
-  }
-  return received;
-}
-
-// Everything that must hold before the memory is mapped and trusted.
-CardResult<> check_greeting(const Received& received, const std::string& path) {
-  const AttachGreeting& greeting = received.greeting;
-  if (greeting.magic != card::kContractMagic) {
-    return fail(CardErrc::kWrongVersion, path, "wrong magic; not a Tandem card");
-  }
-  if (greeting.contract_version != card::kContractVersion) {
-    return fail(CardErrc::kWrongVersion, path,
-                "contract version " + std::to_string(greeting.contract_version) + ", this host speaks " +
-                    std::to_string(card::kContractVersion) + "; install the same release for both");
-  }
-  if (greeting.status == static_cast<std::uint32_t>(AttachStatus::kBusy)) {
-    return fail(CardErrc::kBusy, path, "another process is attached");
-  }
-  if (greeting.status != static_cast<std::uint32_t>(AttachStatus::kGranted) || received.fd_count != kAttachFds) {
-    return fail(CardErrc::kWrongVersion, path, "its greeting makes no sense to this version");
-  }
-  if (greeting.slots == 0 || greeting.slots > card::kSaSlotsMax ||
-      greeting.memory_octets != card::memory_octets(greeting.slots)) {
-    return fail(CardErrc::kWrongVersion, path, "its memory has another size than this version computes");
-  }
-  const int memory = received.fds[kAttachFdMemory].get();
-  struct stat status {};
-  if (::fstat(memory, &status) != 0 || static_cast<std::uint64_t>(status.st_size) != greeting.memory_octets) {
-    return fail(CardErrc::kWrongVersion, path, "its memory is not as large as it says");
-  }
-  // Without the seal the card could cut the mapping under us, and a read would be a SIGBUS.
-  const int seals = ::fcntl(memory, F_GET_SEALS);
-  if (seals < 0 || (seals & F_SEAL_SHRINK) == 0) {
-    return fail(CardErrc::kIo, path, "its memory is not sealed against shrinking");
-  }
-  return {};
-}
 
 }  // namespace
 
 CardResult<std::unique_ptr<Card>> attach_soft_card(const std::string& socket_path) {
-  auto socket = connect_to(socket_path);
-  if (!socket) {
-    return Failure<CardError>{socket.error()};
+  auto attached = attach_soft_memory(socket_path);
+  if (!attached) {
+    return Failure<CardError>{attached.error()};
   }
-  auto received = receive_greeting(*socket, socket_path);
-  if (!received) {
-    return Failure<CardError>{received.error()};
-  }
-  if (auto checked = check_greeting(*received, socket_path); !checked) {
-    return Failure<CardError>{checked.error()};
-  }
-  const std::size_t octets = received->greeting.memory_octets;
-  Mapping mapping{::mmap(nullptr, octets, PROT_READ | PROT_WRITE, MAP_SHARED, received->fds[kAttachFdMemory].get(), 0),
-                  octets};
-  if (mapping.memory() == MAP_FAILED) {
-    return fail(CardErrc::kIo, socket_path, "mmap: " + errno_text());
-  }
-  ::madvise(mapping.memory(), octets, MADV_DONTDUMP);
-  const card::Registers& registers = mapping.memory()->registers;
-  if (load_field(registers.magic) != card::kContractMagic ||
-      load_field(registers.contract_version) != card::kContractVersion ||
-      load_field(registers.slots) != received->greeting.slots) {
-    return fail(CardErrc::kWrongVersion, socket_path, "its registers contradict its greeting");
-  }
-  return std::unique_ptr<Card>(std::make_unique<SoftCard>(std::move(mapping), received->greeting.slots, socket_path,
-                                                          std::move(*socket), std::move(received->fds[kAttachFdNotify]),
-                                                          std::move(received->fds[kAttachFdDoorbell])));
+  return std::unique_ptr<Card>(std::make_unique<SoftCard>(std::move(*attached), socket_path));
 }
 
 }  // namespace tandem::driver

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What every Card over mapped memory promises; run on the in-process card and on a real soft card process.
+// What every Card over mapped memory promises; run on the in-process card and on a real soft card process, and, built
+// a second time with TANDEM_TEST_XRT, through the genuine XRT library on a simulated device.
 #include <algorithm>
 #include <array>
 #include <catch2/catch.hpp>
@@ -8,12 +9,19 @@
 
 #include "driver/atomic_field.hpp"
 #include "tests/unit/driver/card_fixtures.hpp"
+#ifdef TANDEM_TEST_XRT
+#include "tests/unit/driver/xrt_fixture.hpp"
+#endif
 
 using namespace tandem;
 using namespace tandem::driver;
 using namespace tandem::driver::test;
 
+#ifdef TANDEM_TEST_XRT
+#define CARD_TEST(name, tags) TEMPLATE_TEST_CASE(name, tags, XrtFixture)
+#else
 #define CARD_TEST(name, tags) TEMPLATE_TEST_CASE(name, tags, InprocFixture, SoftFixture)
+#endif
 #define NEED_CARD(fixture)      \
   TestType fixture;             \
   if (!fixture.available()) {   \
