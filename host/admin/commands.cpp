@@ -51,9 +51,23 @@ Response for_target(const ha::Member& member, const std::string& target, const c
   return document({{"done", what}, {"count", sas.size()}});
 }
 
+Response set_maintenance(TimePoint now, const std::string& word, ha::Member& member, const Controls& controls) {
+  if (word != "on" && word != "off") return failure("maintenance is on or off");
+  const bool on = word == "on";
+  if (auto kept = controls.keep_maintenance(on); !kept) return failure(kept.error());
+  member.set_maintenance(now, on);
+  return document({{"done", "maintenance"}, {"maintenance", on}, {"role", role_text(member.role())}});
+}
+
+Response want_role(TimePoint now, const std::string& word, ha::Member& member) {
+  if (word != "active" && word != "standby") return failure("a role is active or standby");
+  return done(member.want_role(now, word == "active" ? ha::Role::kActive : ha::Role::kStandby), "role");
+}
+
 }  // namespace
 
-Response execute(TimePoint now, const Request& request, ha::Member& member, const Surroundings& around) {
+Response execute(TimePoint now, const Request& request, ha::Member& member, const Surroundings& around,
+                 const Controls& controls) {
   const std::string& command = request.command;
   const std::string first = request.arguments.empty() ? "" : request.arguments[0];
   if (command == "status") return document(status_view(now, member, around));
@@ -66,7 +80,9 @@ Response execute(TimePoint now, const Request& request, ha::Member& member, cons
       found.push_back(sa_view(now, member, *member.ike().state(spi)));
     return found.empty() ? failure("no IKE SA is named \"" + printable(first) + "\"") : document(found);
   }
-  if (command == "takeover") return done(member.take_over(now), "takeover");
+  if (command == "takeover") return done(first == "alone" ? member.lead_alone(now) : member.take_over(now), "takeover");
+  if (command == "maintenance") return set_maintenance(now, first, member, controls);
+  if (command == "role") return want_role(now, first, member);
   if (command == "initiate") {
     if (request.arguments.size() != 2) return failure("initiate needs a peer and a child");
     return done(member.initiate(now, first, request.arguments[1]), "initiate");

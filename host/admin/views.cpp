@@ -21,8 +21,6 @@ json seconds_until(TimePoint now, TimePoint then) {
 
 std::int64_t milliseconds(Duration duration) { return duration / std::chrono::milliseconds(1); }
 
-const char* role_text(ha::Role role) { return role == ha::Role::kActive ? "active" : "standby"; }
-
 const char* phase_text(ike::IkePhase phase) {
   return phase == ike::IkePhase::kEstablished ? "established"
          : phase == ike::IkePhase::kReplaced  ? "replaced"
@@ -69,7 +67,24 @@ json child_view(TimePoint now, const ha::Member& member, const ike::ChildSaState
   return view;
 }
 
+json paths_view(TimePoint now, const Surroundings& around) {
+  json list = json::array();
+  for (const auto& path : around.paths) {
+    const TimePoint last = from_ns(path.last_ns);
+    const bool never = path.last_ns == 0;
+    list.push_back(
+        {{"local", to_string(path.path.local)},
+         {"partner", to_string(path.path.partner)},
+         {"state", !never && now - last < around.path_timeout ? "up" : "down"},
+         {"received", path.received},
+         {"silent_ms", never ? json(nullptr) : json(std::chrono::duration<double, std::milli>(now - last).count())}});
+  }
+  return list;
+}
+
 }  // namespace
+
+const char* role_text(ha::Role role) { return role == ha::Role::kActive ? "active" : "standby"; }
 
 std::string spi_text(std::uint64_t spi) {
   char text[17];
@@ -132,6 +147,22 @@ json ha_view(TimePoint now, const ha::Member& member, const Surroundings& around
       {"silent_ms", around.partner.heard
                         ? json(std::chrono::duration<double, std::milli>(now - around.partner.last_heard).count())
                         : json(nullptr)}};
+  view["partner"]["may_lead"] = around.partner.may_lead;
+  if (const auto& hello = member.partner_hello()) {
+    view["partner"]["id"] = hello->member;
+    view["partner"]["priority"] = hello->priority;
+    view["partner"]["schema_version"] = hello->schema_version;
+    view["partner"]["contract_version"] = hello->contract_version;
+  }
+  view["trouble"] = member.trouble();
+  view["priority"] = member.config().priority;
+  view["preempt"] = member.config().preempt;
+  view["maintenance"] = member.maintenance();
+  view["may_lead"] = member.may_lead();
+  view["role_by"] = member.config().external ? "external" : "auto";
+  view["role_wanted"] = member.config().external ? json(role_text(member.wanted())) : json(nullptr);
+  view["schema_version"] = ha::kSchemaVersion;
+  view["paths"] = paths_view(now, around);
   view["sync"] = {{"joined", member.joined()},
                   {"records_sent", link.records_sent},
                   {"octets_sent", link.octets_sent},

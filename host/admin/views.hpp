@@ -4,7 +4,9 @@
 
 #include <nlohmann/json_fwd.hpp>
 #include <string>
+#include <vector>
 
+#include "host/ha/io/heartbeat_thread.hpp"
 #include "host/ha/member.hpp"
 
 namespace tandem::admin {
@@ -15,6 +17,8 @@ struct Surroundings {
   ha::PartnerView partner;
   ha::HeartbeatCore::Totals heartbeat;
   bool eligible = false;
+  std::vector<ha::HeartbeatPathView> paths;
+  Duration path_timeout{};  // a path that brought nothing for so long is down
 };
 
 nlohmann::json status_view(TimePoint now, const ha::Member& member, const Surroundings& around);
@@ -22,6 +26,8 @@ nlohmann::json ha_view(TimePoint now, const ha::Member& member, const Surroundin
 nlohmann::json sa_view(TimePoint now, const ha::Member& member, const ike::IkeSaState& state);
 nlohmann::json sas_view(TimePoint now, const ha::Member& member);
 nlohmann::json counters_view(const ha::Member& member);
+
+const char* role_text(ha::Role role);
 
 // "8f3a..." of an IKE SPI, 16 digits; of a child SPI, 8 digits.
 std::string spi_text(std::uint64_t spi);

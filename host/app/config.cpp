@@ -92,6 +92,12 @@ void read_ha(const TomlView& table, Settings& settings) {
   read_timers(table, member.heartbeat);
   member.heartbeat.member = member.id;
   member.startup_wait = milliseconds(table.integer("startup_wait_ms", 3000, 10, 600'000));
+  const std::string role = table.optional_text("role").value_or("auto");
+  if (role != "auto" && role != "external") table.fail("role", "is \"auto\" or \"external\"");
+  member.external = role == "external";
+  member.preempt = table.boolean("preempt", false);
+  if (member.preempt && member.external) table.fail("preempt", "is the external manager's to decide");
+  member.preempt_delay = std::chrono::seconds(table.integer("preempt_delay_s", 10, 0, 86'400));
   ha::LedgerConfig& ledger = member.ledger;
   ledger.out_horizon = milliseconds(table.integer("out_horizon_ms", 500, 1, 60'000));
   ledger.in_horizon = milliseconds(table.integer("in_horizon_ms", 20, 1, 60'000));

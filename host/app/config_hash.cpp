@@ -103,6 +103,7 @@ void hash_config(Settings& settings) {
   timers.add("interval", member.heartbeat.interval.count()).add("lease", member.heartbeat.lease.count());
   timers.add("takeover", member.heartbeat.takeover.count()).add("eligible", member.heartbeat.eligible.count());
   timers.add("lost", member.heartbeat.lost.count());
+  timers.add("external", member.external);
   item("ha.timers", timers);
   Facts ledger;
   ledger.add("out_block_min", member.ledger.out_block_min).add("in_block_min", member.ledger.in_block_min);

@@ -5,8 +5,11 @@
 #include <unistd.h>
 
 #include <boost/asio.hpp>
+#include <cerrno>
 #include <csignal>
 #include <cstdio>
+#include <cstring>
+#include <filesystem>
 #include <fstream>
 #include <thread>
 
@@ -31,6 +34,7 @@ constexpr auto kAttachPause = std::chrono::milliseconds(100);
 constexpr auto kHealthInterval = std::chrono::milliseconds(20);
 constexpr auto kRefreshInterval = std::chrono::seconds(20);
 constexpr auto kGoodbyeTime = std::chrono::milliseconds(100);
+constexpr auto kMaintenanceFile = "maintenance";  // in the state folder: there while it is on
 
 class Daemon {
  public:
@@ -69,6 +73,7 @@ class Daemon {
   void check_health();
   void carry_out();
   void stop(int exit_code);
+  Result<void, std::string> keep_maintenance(bool on);
 
   Settings settings_;
   Log& log_;
@@ -178,8 +183,13 @@ Result<void, std::string> Daemon::start_session() {
     carry_out();
   };
   handlers.down = [this](const std::string& why) {
-    log_.warning("sync channel down: " + why);
+    // A refused partner comes back every second; its trouble is told by the member.
+    if (member_->trouble().empty()) log_.warning("sync channel down: " + why);
     member_->session_down(now());
+    carry_out();
+  };
+  handlers.refused = [this](const std::string& why) {
+    member_->session_refused(now(), why);
     carry_out();
   };
   auto started = ha::start_tls_session(loop_, settings_.session, std::move(handlers), log_);
@@ -192,9 +202,11 @@ Result<void, std::string> Daemon::start_control() {
   auto started = start_admin_server(
       loop_, settings_.control_socket.string(),
       [this](const admin::Request& request) {
-        const admin::Surroundings around{settings_.name, heartbeat_->partner(), heartbeat_->totals(),
-                                         heartbeat_->eligible()};
-        admin::Response response = admin::execute(now(), request, *member_, around);
+        const admin::Surroundings around{settings_.name,       heartbeat_->partner(),
+                                         heartbeat_->totals(), heartbeat_->eligible(),
+                                         heartbeat_->paths(),  member_->config().heartbeat.takeover};
+        const admin::Controls controls{[this](bool on) { return keep_maintenance(on); }};
+        admin::Response response = admin::execute(now(), request, *member_, around, controls);
         carry_out();
         return response;
       },
@@ -212,6 +224,7 @@ Result<void, std::string> Daemon::start() {
   auto store = ha::open_incarnation_store((settings_.state_dir / "activation").string(), settings_.member.id);
   if (!store) return Failure{store.error().text};
   store_ = std::move(*store);
+  settings_.member.maintenance = std::filesystem::exists(settings_.state_dir / kMaintenanceFile);
   ha::Member::Hooks hooks;
   hooks.eligible = [this] { return heartbeat_->eligible(); };
   hooks.partner = [this] { return heartbeat_->partner(); };
@@ -323,7 +336,7 @@ void Daemon::carry_out() {
   if (output.own_addresses) own_addresses(*output.own_addresses);
   if (output.partner_left) heartbeat_->partner_left();
   if (!output.session_octets.empty()) session_->send(std::move(output.session_octets));
-  if (output.drop_session && session_) session_->drop(*output.drop_session);
+  if (output.drop_session && session_) session_->drop(*output.drop_session, output.refused);
   for (const ike::Datagram& datagram : output.datagrams) {
     if (auto sent = ike_sockets_->send(datagram); !sent) log_.warning(sent.error());
   }
@@ -341,6 +354,19 @@ void Daemon::carry_out() {
     member_->timers(now());
     carry_out();
   });
+}
+
+Result<void, std::string> Daemon::keep_maintenance(bool on) {
+  const auto file = settings_.state_dir / kMaintenanceFile;
+  std::error_code error;
+  if (on) {
+    std::ofstream made(file);
+    if (!made) return Failure{file.string() + ": cannot be written: " + std::strerror(errno)};
+  } else {
+    std::filesystem::remove(file, error);
+    if (error) return Failure{file.string() + ": " + error.message()};
+  }
+  return {};
 }
 
 void Daemon::stop(int exit_code) {

@@ -94,7 +94,19 @@ int main(int argc, char** argv) {
   command(sa, "show", "One IKE SA in full", "sa.show")->add_option("sa", first, "IKE SPI or peer name")->required();
   CLI::App* ha = app.add_subcommand("ha", "High availability")->require_subcommand(1);
   command(ha, "status", "Both members, synchronisation, heartbeats", "ha.status");
-  command(&app, "takeover", "Move the service to the other member: on the standby it becomes active", "takeover");
+  CLI::App* takeover =
+      command(&app, "takeover", "Move the service to the other member: on the standby it becomes active", "takeover");
+  takeover->add_flag_callback(
+      "--alone", [&first] { first = "alone"; },
+      "Standby: go active although the partner is refused; you answer for its silence");
+  command(&app, "maintenance", "on: hand over and lead no more, also after a restart; off: end that", "maintenance")
+      ->add_option("state", first, "on or off")
+      ->required()
+      ->check(CLI::IsMember({"on", "off"}));
+  command(&app, "role", "Told by an external manager (ha.role = \"external\")", "role")
+      ->add_option("role", first, "active or standby")
+      ->required()
+      ->check(CLI::IsMember({"active", "standby"}));
   command(&app, "counters", "Packets and messages by what became of them", "counters");
   CLI::App* up = command(&app, "initiate", "Bring a configured child up", "initiate");
   up->add_option("peer", first, "Peer name")->required();

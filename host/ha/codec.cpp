@@ -194,6 +194,8 @@ Hello read_hello(schema::Hello::Reader in) {
   hello.activations = {in.getActivation1(), in.getActivation2()};
   hello.slots = in.getSlots();
   hello.priority = in.getPriority();
+  hello.may_lead = !in.getMayNotLead();
+  hello.state_version = in.getStateVersion();
   return hello;
 }
 
@@ -245,6 +247,8 @@ Bytes encode_hello(const Hello& hello) {
   out.setActivation2(hello.activations[1]);
   out.setSlots(hello.slots);
   out.setPriority(hello.priority);
+  out.setMayNotLead(!hello.may_lead);
+  out.setStateVersion(hello.state_version);
   return codec::framed(message);
 }
 

@@ -39,6 +39,7 @@ constexpr std::uint8_t kFlagActive = 1u << 0;
 constexpr std::uint8_t kFlagSolo = 1u << 1;
 constexpr std::uint8_t kFlagInSync = 1u << 2;
 constexpr std::uint8_t kFlagAnswer = 1u << 3;
+constexpr std::uint8_t kFlagMayNotLead = 1u << 4;
 constexpr std::size_t kSendTimes = 1024;  // newest heartbeats whose send time is known; older echoes count nothing
 
 constexpr std::uint64_t kCopiesBehind = 64;  // how far a second path may lag before its copies are counted as rejected
@@ -218,7 +219,7 @@ struct HeartbeatCore::Impl {
     }
   }
   bool may_take_over(TimePoint now) const {
-    return !is_active() && facts.in_sync && eligible_until && now < *eligible_until;
+    return !is_active() && facts.in_sync && facts.may_lead && eligible_until && now < *eligible_until;
   }
   // An active partner that we still hear keeps its SAs.
   bool eligible(TimePoint now) const { return claiming(now) || (view.role == Role::kStandby && may_take_over(now)); }
@@ -232,7 +233,7 @@ struct HeartbeatCore::Impl {
     message.member = config.member;
     message.flags = static_cast<std::uint8_t>((is_active() ? kFlagActive : 0u) | (facts.solo ? kFlagSolo : 0u) |
                                               ((is_active() ? grants() : facts.in_sync) ? kFlagInSync : 0u) |
-                                              (answer ? kFlagAnswer : 0u));
+                                              (answer ? kFlagAnswer : 0u) | (facts.may_lead ? 0u : kFlagMayNotLead));
     message.epoch = facts.epoch;
     message.activation = facts.activation;
     message.number = ++to.sent;
@@ -267,6 +268,7 @@ struct HeartbeatCore::Impl {
             partner_in_sync,
             message.epoch,
             message.activation,
+            (message.flags & kFlagMayNotLead) == 0,
             now};
     view_member = message.member;
     silence = Duration::zero();

@@ -43,6 +43,7 @@ struct HeartbeatFacts {
   bool in_sync = false;  // active: grants the partner's takeover; standby: our shadow state is complete
   std::uint32_t epoch = 0;
   std::uint64_t activation = 0;
+  bool may_lead = true;  // standby: an operator or manager lets us go active
   friend bool operator==(const HeartbeatFacts&, const HeartbeatFacts&) = default;
 };
 
@@ -71,6 +72,7 @@ struct PartnerView {
   bool in_sync = false;
   std::uint32_t epoch = 0;
   std::uint64_t activation = 0;
+  bool may_lead = true;
   TimePoint last_heard = TimePoint::min();
 };
 

@@ -347,6 +347,7 @@ void Member::timers(TimePoint now) {
   if (now >= scan_deadline_) {
     scan_deadline_ = now + kTrafficScan;
     if (role_ == Role::kActive) scan_traffic(now);
+    if (partnership_ == Partnership::kPaired && hooks_.partner().may_lead) yield_if_wanted(now);
     // Events that found the ring full are not told again: limits are looked up instead.
     if (role_ == Role::kActive && joining()) advance_join(now);
   }
@@ -361,10 +362,12 @@ void Member::timers(TimePoint now) {
     probe_deadline_ = kNever;
     if (role_ == Role::kStandby && active_is_silent(now)) active_lost(now);
   }
+  if (now >= preempt_deadline_) preempt(now);
   if (now >= lonely_deadline_) {
     lonely_deadline_ = now + config_.startup_wait;
     const bool heard = hooks_.partner().heard && now - hooks_.partner().last_heard < config_.startup_wait;
-    if (role_ == Role::kStandby && !link_.is_joined() && !heard) {
+    const bool refused = now < refused_until_;
+    if (role_ == Role::kStandby && !link_.is_joined() && !heard && !refused && may_lead()) {
       log_.warning("no partner: going active alone");
       become_active(now, Cause::kColdStart, epoch_ + 1);
     }
@@ -374,8 +377,8 @@ void Member::timers(TimePoint now) {
 }
 
 TimePoint Member::next_deadline() const {
-  TimePoint next =
-      std::min({lonely_deadline_, handover_deadline_, announce_deadline_, scan_deadline_, probe_deadline_});
+  TimePoint next = std::min(
+      {lonely_deadline_, handover_deadline_, announce_deadline_, scan_deadline_, probe_deadline_, preempt_deadline_});
   if (link_.is_open()) next = std::min(next, link_.next_deadline());
   if (role_ == Role::kActive) next = std::min(next, ike_.next_deadline());
   return next;

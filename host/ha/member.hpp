@@ -34,8 +34,12 @@ struct MemberConfig {
   HeartbeatConfig heartbeat;
   LedgerConfig ledger;
   SyncLinkConfig link;
-  Duration startup_wait = std::chrono::seconds(3);   // alone so long: active without a partner
-  Duration handover_wait = std::chrono::seconds(1);  // the partner did not go active: take back
+  Duration startup_wait = std::chrono::seconds(3);    // alone so long: active without a partner
+  Duration handover_wait = std::chrono::seconds(1);   // the partner did not go active: take back
+  bool preempt = false;                               // standby of higher priority: asks the active to hand over
+  Duration preempt_delay = std::chrono::seconds(10);  // once in sync for so long
+  bool maintenance = false;                           // at the start; see set_maintenance()
+  bool external = false;                              // an external manager says who leads: see want_role()
   sad::SadConfig sad;
   std::vector<sad::SpdRule> spd_rules;
   sad::PortNet outer, inner;
@@ -60,6 +64,7 @@ class Member final : private ike::ChildSlots {
     std::optional<HeartbeatFacts> facts;
     bool partner_left = false;                // tell the heartbeat
     std::optional<std::string> drop_session;  // why
+    bool refused = false;                     // with drop_session: the next session would fail the same way, wait
     Bytes session_octets;
     std::vector<ike::Datagram> datagrams;
     std::vector<sad::SlowPath::Wanted> wanted;  // next hops to resolve
@@ -80,6 +85,8 @@ class Member final : private ike::ChildSlots {
   void session_up(TimePoint now);
   void session_data(TimePoint now, ByteView octets);
   void session_down(TimePoint now);
+  // A partner is there, but no session with it can be: certificates, typically.
+  void session_refused(TimePoint now, const std::string& why);
   void verdict(TimePoint now, Verdict verdict);
   // Takes what waits in the card's rings, bounded; true: more may be waiting.
   bool card_ready(TimePoint now);
@@ -90,6 +97,13 @@ class Member final : private ike::ChildSlots {
   // --- operator
   // Standby: asks the active to hand over. Active: hands over to the partner.
   Result<void, std::string> take_over(TimePoint now);
+  // Maintenance: hands over as soon as the partner can take over (serving until then), and leads no more until it ends.
+  void set_maintenance(TimePoint now, bool on);
+  // Only with `external`. Active: leads as soon as that is safe, by handover from a living partner. Standby: as in
+  // maintenance.
+  Result<void, std::string> want_role(TimePoint now, Role role);
+  // Goes active although a partner is there that we cannot work with. The operator answers for its silence.
+  Result<void, std::string> lead_alone(TimePoint now);
   Result<void, std::string> initiate(TimePoint now, std::string_view peer, std::string_view child);
   Result<void, std::string> rekey_child(TimePoint now, std::uint32_t spi_in);
   Result<void, std::string> rekey_ike(TimePoint now, ike::LocalSpi spi);
@@ -105,6 +119,14 @@ class Member final : private ike::ChildSlots {
   bool solo() const { return role_ == Role::kActive && (partnership_ == Partnership::kSolo || joining()); }
   bool in_sync() const { return role_ == Role::kActive ? partnership_ == Partnership::kPaired : in_sync_; }
   Partnership partnership() const { return partnership_; }
+  bool maintenance() const { return config_.maintenance; }
+  // May go active by itself.
+  bool may_lead() const { return !config_.maintenance && (!config_.external || wanted_ == Role::kActive); }
+  Role wanted() const { return wanted_; }
+  // Why there is no work with the partner; empty when there is, or when it is just not there.
+  const std::string& trouble() const { return trouble_; }
+  // The partner's last hello, matching or not.
+  const std::optional<Hello>& partner_hello() const { return partner_hello_; }
   std::uint32_t epoch() const { return epoch_; }
   std::uint64_t activation() const { return activation_; }
   std::uint64_t takeovers() const { return takeovers_; }
@@ -173,6 +195,15 @@ class Member final : private ike::ChildSlots {
   void release_held(std::uint64_t number);
   Hello hello() const;
 
+  // member_ops.cpp: what operators and managers want, and partners that do not match
+  void handle_broken(TimePoint now, const Broken& broken);
+  void note_trouble(TimePoint now, const std::string& text);
+  void trouble_over();
+  void yield_if_wanted(TimePoint now);
+  void plan_preemption(TimePoint now);
+  void preempt(TimePoint now);
+  bool is_first_of_standbys(const Hello& partner) const;
+
   // member_roles.cpp: who speaks
   void become_active(TimePoint now, Cause cause, std::uint32_t epoch);
   void step_down(TimePoint now, const std::string& why);
@@ -220,6 +251,12 @@ class Member final : private ike::ChildSlots {
   std::map<std::uint32_t, std::uint64_t> packets_seen_;  // by spi_in, at the last scan
   std::vector<std::uint32_t> unusable_;                  // children that the card refused: to be deleted
 
+  Role wanted_ = Role::kStandby;  // with config_.external
+  std::string trouble_;
+  TimePoint trouble_told_ = TimePoint::min();
+  TimePoint refused_until_ = TimePoint::min();  // a partner is there: no cold start alone before
+  std::optional<Hello> partner_hello_;
+  TimePoint preempt_deadline_ = kNever;
   TimePoint lonely_deadline_ = kNever;
   TimePoint handover_deadline_ = kNever;
   TimePoint announce_deadline_ = kNever;

@@ -39,6 +39,7 @@ void Member::set_facts() {
   facts.in_sync = in_sync();
   facts.epoch = epoch_;
   facts.activation = activation_;
+  facts.may_lead = may_lead();
   output_.facts = facts;
 }
 
@@ -156,11 +157,15 @@ void Member::verdict(TimePoint now, Verdict verdict) {
       if (role_ == Role::kStandby) {
         const std::uint32_t known = std::max(epoch_, hooks_.partner().epoch);
         // Asked again: this may run later than the verdict was made. Too late: kActiveLost follows if nobody speaks.
-        if (in_sync_ && hooks_.eligible()) become_active(now, Cause::kTakeover, known + 1);
+        if (in_sync_ && may_lead() && hooks_.eligible()) become_active(now, Cause::kTakeover, known + 1);
       }
       break;
     case Verdict::kActiveLost:
-      if (role_ == Role::kStandby) active_lost(now);
+      if (role_ == Role::kStandby && may_lead()) {
+        active_lost(now);
+      } else if (role_ == Role::kStandby) {
+        log_.error("the active is lost, and this member may not lead");
+      }
       break;
     case Verdict::kSoloSafe:
       // Granting may have begun again since the verdict was made.
@@ -190,6 +195,7 @@ void Member::verdict(TimePoint now, Verdict verdict) {
 
 void Member::active_lost(TimePoint now) {
   probe_deadline_ = kNever;
+  if (!may_lead()) return;
   if (!link_.is_joined()) {
     log_.warning("the active is lost, and its SAs are not ours to take");
     become_active(now, Cause::kAddressesOnly, std::max(epoch_, hooks_.partner().epoch) + 1);
@@ -210,6 +216,10 @@ bool Member::active_is_silent(TimePoint now) const {
 Result<void, std::string> Member::take_over(TimePoint now) {
   if (!link_.is_joined()) return Failure{std::string("the partner is not connected")};
   if (!in_sync()) return Failure{std::string("the members are not in sync")};
+  if (role_ == Role::kStandby ? !may_lead() : !hooks_.partner().may_lead) {
+    return Failure{std::string(role_ == Role::kStandby ? "this member" : "the partner") +
+                   " is in maintenance or told to stand by"};
+  }
   if (role_ == Role::kActive) {
     hand_over(now);
   } else {
@@ -253,7 +263,7 @@ void Member::leave(TimePoint now) {
   role_ = Role::kStandby;
   in_sync_ = false;
   left_ = true;
-  lonely_deadline_ = handover_deadline_ = probe_deadline_ = kNever;
+  lonely_deadline_ = handover_deadline_ = probe_deadline_ = preempt_deadline_ = kNever;
   partnership_ = Partnership::kSolo;
   output_.own_addresses = false;
   set_facts();

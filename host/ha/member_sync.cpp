@@ -21,6 +21,7 @@ Overloaded(Handlers...) -> Overloaded<Handlers...>;
 Hello Member::hello() const {
   Hello mine;
   mine.contract_version = card::kContractVersion;
+  mine.state_version = card::kStateVersion;
   mine.cluster = config_.cluster;
   mine.member = config_.id;
   mine.config_hash = config_.config_hash;
@@ -31,6 +32,7 @@ Hello Member::hello() const {
   mine.activations = known_activations_;
   mine.slots = card_.info().slots;
   mine.priority = config_.priority;
+  mine.may_lead = may_lead();
   return mine;
 }
 
@@ -43,6 +45,7 @@ void Member::session_up(TimePoint now) {
 void Member::session_down(TimePoint now) {
   link_.close();
   hello_seen_ = false;
+  preempt_deadline_ = kNever;
   credits_in_flight_.clear();
   // What waited for the old session's acknowledgements can only be freed by solo now.
   for (Held& held : gated_) held.number = ~std::uint64_t{0};
@@ -71,11 +74,7 @@ void Member::handle_link(TimePoint now, LinkEvent event) {
                    if (link_.is_open()) link_.acknowledge(received.number);
                  },
                  [&](Acknowledged& ack) { acknowledged(now, ack.number); },
-                 [&](Broken& broken) {
-                   log_.error("sync channel: " + broken.text);
-                   output_.drop_session = broken.text;
-                   session_down(now);
-                 },
+                 [&](Broken& broken) { handle_broken(now, broken); },
              },
              event);
 }
@@ -89,6 +88,8 @@ bool Member::outranked_by(const Hello& hello) const {
 
 void Member::handle_hello(TimePoint now, const Hello& hello) {
   hello_seen_ = true;
+  partner_hello_ = hello;
+  trouble_over();
   for (std::size_t i = 0; i < known_activations_.size(); ++i) {
     known_activations_[i] = std::max(known_activations_[i], hello.activations[i]);
   }
@@ -110,13 +111,12 @@ void Member::handle_hello(TimePoint now, const Hello& hello) {
   epoch_ = std::max(epoch_, hello.epoch);
   if (hello.role == Role::kActive) return;
   // Both standby. A partner that was our active and came back has lost its state; ours is whole.
-  if (in_sync_ && hooks_.eligible()) {
+  if (in_sync_ && may_lead() && hooks_.eligible()) {
     become_active(now, Cause::kTakeover, epoch_ + 1);
     return;
   }
   in_sync_ = false;
-  const bool first = std::make_pair(config_.priority, hello.member) > std::make_pair(hello.priority, config_.id);
-  if (first) become_active(now, Cause::kColdStart, epoch_ + 1);
+  if (is_first_of_standbys(hello)) become_active(now, Cause::kColdStart, epoch_ + 1);
 }
 
 bool Member::replicating() const {
@@ -168,6 +168,7 @@ void Member::advance_join(TimePoint now) {
   card_.activate(epoch_, incarnation(), true, false);
   set_facts();
   log_.info("partner in sync");
+  yield_if_wanted(now);
 }
 
 void Member::send_credits(TimePoint now, std::vector<CreditEntry> entries) {
@@ -222,7 +223,11 @@ void Member::release_held(std::uint64_t number) {
 void Member::handle_record(TimePoint now, Record record) {
   if (role_ == Role::kActive) {
     if (std::holds_alternative<HandoverRequest>(record)) {
-      if (auto done = take_over(now); !done) log_.warning("handover refused: " + done.error());
+      if (partnership_ == Partnership::kPaired) {
+        hand_over(now);
+      } else {
+        log_.warning("handover refused: the members are not in sync");
+      }
     } else if (std::holds_alternative<Leaving>(record)) {
       output_.partner_left = true;
     } else if (const auto* notice = std::get_if<ActivationNotice>(&record); notice != nullptr) {
@@ -259,6 +264,7 @@ void Member::handle_record(TimePoint now, Record record) {
                    epoch_ = std::max(epoch_, sync.epoch);
                    in_sync_ = true;
                    set_facts();
+                   plan_preemption(now);
                    log_.info("in sync: " + std::to_string(ike_.sas().size()) + " IKE SAs, " +
                              std::to_string(sad_.size()) + " CHILD SAs");
                  },

@@ -24,6 +24,7 @@ enum class Role : std::uint8_t { kStandby = 0, kActive = 1 };
 struct Hello {
   std::uint32_t schema_version = kSchemaVersion;
   std::uint32_t contract_version = 0;
+  std::uint32_t state_version = 0;  // of hw/contract: what both cards must understand alike; 0: not told
   std::string cluster;
   std::uint8_t member = 0;
   std::array<std::uint8_t, 32> config_hash{};                     // of what must be equal (N6)
@@ -34,6 +35,7 @@ struct Hello {
   std::array<std::uint64_t, 2> activations{};  // highest activation number known of member 1 and 2 (N1)
   std::uint32_t slots = 0;                     // of the card
   std::uint8_t priority = 0;
+  bool may_lead = true;  // not in maintenance, nor told by a manager to stand by
 };
 
 // How far one SA may count (N2, N3): limits are exclusive, of `epoch`.

@@ -40,7 +40,7 @@ struct Frame {
   }
 }
 
-# First frame of both sides. Cluster, contract and configuration hash must agree, members must differ.
+# First frame of both sides. Cluster, state version and configuration hash must agree, members must differ.
 struct Hello {
   schemaVersion @0 :UInt32;
   contractVersion @1 :UInt32;  # of hw/contract
@@ -55,6 +55,8 @@ struct Hello {
   activation2 @10 :UInt64;  # and of member 2
   slots @11 :UInt32;  # SA pairs of the card
   priority @12 :UInt8;
+  mayNotLead @13 :Bool;  # in maintenance, or told by a manager to stand by
+  stateVersion @14 :UInt32;  # of hw/contract; where both tell it, it must agree instead of contractVersion
 }
 
 struct ConfigItem {

@@ -81,24 +81,30 @@ std::string differing_items(const Hello& mine, const Hello& theirs) {
 }
 
 std::optional<Broken> mismatch(const Hello& mine, const Hello& theirs) {
+  const auto broken = [&theirs](LinkErrc code, std::string text) { return Broken{code, std::move(text), theirs}; };
   const auto numbers = [](std::uint64_t here, std::uint64_t there) {
     return "here " + std::to_string(here) + ", at the partner " + std::to_string(there);
   };
   const std::uint32_t low = std::min(mine.schema_version, theirs.schema_version);
   if (std::max(mine.schema_version, theirs.schema_version) - low > 1) {
-    return Broken{LinkErrc::kVersion,
-                  "sync schema versions are no neighbours: " + numbers(mine.schema_version, theirs.schema_version)};
+    return broken(LinkErrc::kVersion,
+                  "sync schema versions are no neighbours: " + numbers(mine.schema_version, theirs.schema_version));
   }
-  if (mine.cluster != theirs.cluster) return Broken{LinkErrc::kCluster, "the partner is of another cluster"};
+  if (mine.cluster != theirs.cluster) return broken(LinkErrc::kCluster, "the partner is of another cluster");
   if (mine.member == theirs.member) {
-    return Broken{LinkErrc::kMember, "both members are configured as number " + std::to_string(mine.member)};
+    return broken(LinkErrc::kMember, "both members are configured as number " + std::to_string(mine.member));
   }
-  if (mine.contract_version != theirs.contract_version) {
-    return Broken{LinkErrc::kContract,
-                  "card contract versions differ: " + numbers(mine.contract_version, theirs.contract_version)};
+  if (mine.state_version != 0 && theirs.state_version != 0) {
+    if (mine.state_version != theirs.state_version) {
+      return broken(LinkErrc::kContract,
+                    "card state versions differ: " + numbers(mine.state_version, theirs.state_version));
+    }
+  } else if (mine.contract_version != theirs.contract_version) {
+    return broken(LinkErrc::kContract,
+                  "card contract versions differ: " + numbers(mine.contract_version, theirs.contract_version));
   }
   if (mine.config_hash != theirs.config_hash) {
-    return Broken{LinkErrc::kConfig, "configurations differ: " + differing_items(mine, theirs)};
+    return broken(LinkErrc::kConfig, "configurations differ: " + differing_items(mine, theirs));
   }
   return std::nullopt;
 }

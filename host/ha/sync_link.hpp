@@ -42,6 +42,7 @@ struct Acknowledged {
 struct Broken {
   LinkErrc code;
   std::string text;
+  std::optional<Hello> partner = std::nullopt;  // whose hello did not match ours
 };
 using LinkEvent = std::variant<PartnerHello, Received, Acknowledged, Broken>;
 

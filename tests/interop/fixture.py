@@ -7,6 +7,7 @@ from lab import strongswan
 from lab import topology as net
 from lab.appliance import Pair
 from lab.process import LabError, wait_until
+from lab.tandem_peer import TandemPeer
 from lab.traffic import ping, wait_ping
 
 
@@ -48,11 +49,11 @@ class Setting:
 
 
 @contextmanager
-def setting(context, establish=True, extra_ha="", **peer_options):
+def setting(context, establish=True, extra_ha="", patience=1, **peer_options):
     """A running pair (a active, b in sync) with a started peer; the tunnel is up unless `establish` is off."""
     context.need_pair()
     with net.Topology() as topology:
-        pair = Pair(topology, context.binaries, extra_ha=extra_ha)
+        pair = Pair(topology, context.binaries, extra_ha=extra_ha, patience=patience)
         pair.start()
         peer = strongswan.peer(topology, pair.psk, **peer_options)
         peer.start()
@@ -60,6 +61,21 @@ def setting(context, establish=True, extra_ha="", **peer_options):
         made.active, made.standby = pair.wait_paired()
         if establish:
             made.establish()
+        yield made
+
+
+@contextmanager
+def fast_setting(context, extra_ha="", patience=10):
+    """As setting(), but the peer is a Tandem gateway, for rates beyond strongSwan's ESP in user space."""
+    context.need_pair()
+    with net.Topology(far=True) as topology:
+        pair = Pair(topology, context.binaries, extra_ha=extra_ha, patience=patience)
+        pair.start()
+        peer = TandemPeer(topology, context.binaries)
+        peer.start()
+        made = Setting(topology, pair, peer)
+        made.active, made.standby = pair.wait_paired()
+        made.establish()
         yield made
 
 

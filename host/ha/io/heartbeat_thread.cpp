@@ -95,6 +95,7 @@ SocketAddress to_socket_address(const Endpoint& endpoint) {
 struct Path {
   Descriptor socket;
   SocketAddress partner;
+  HeartbeatPathView view;
 };
 
 Result<Path, std::string> open_path(const HeartbeatPath& path) {
@@ -115,7 +116,7 @@ Result<Path, std::string> open_path(const HeartbeatPath& path) {
   const bool ipv4 = path.local.address.family == Family::kIpv4;
   static_cast<void>(::setsockopt(socket.get(), ipv4 ? static_cast<int>(IPPROTO_IP) : static_cast<int>(IPPROTO_IPV6),
                                  ipv4 ? IP_TOS : IPV6_TCLASS, &tos, sizeof tos));
-  return Path{std::move(socket), to_socket_address(path.partner)};
+  return Path{std::move(socket), to_socket_address(path.partner), {path, 0, 0}};
 }
 
 struct NewKey {
@@ -165,6 +166,12 @@ class Thread final : public HeartbeatThread {
     const std::lock_guard lock(core_mutex_);
     return core_.totals();
   }
+  std::vector<HeartbeatPathView> paths() const override {
+    const std::lock_guard lock(core_mutex_);
+    std::vector<HeartbeatPathView> views;
+    for (const Path& path : paths_) views.push_back(path.view);
+    return views;
+  }
 
  private:
   void post(Message message) {
@@ -208,13 +215,21 @@ class Thread final : public HeartbeatThread {
     for (const Verdict verdict : result.verdicts) hooks_.verdict(verdict);
   }
 
-  void receive(const Path& path) {
+  void receive(Path& path) {
     std::array<std::uint8_t, 256> buffer;
     for (unsigned count = 0; count < kDatagramsPerWake; ++count) {
       const ssize_t octets = ::recv(path.socket.get(), buffer.data(), buffer.size(), MSG_DONTWAIT);
       if (octets < 0) return;
       const ByteView datagram = ByteView(buffer).first(static_cast<std::size_t>(octets));
-      step([&](TimePoint now) { return core_.handle_datagram(now, datagram); });
+      step([&](TimePoint now) {
+        const std::uint64_t rejected = core_.totals().rejected;
+        HeartbeatStep result = core_.handle_datagram(now, datagram);
+        if (core_.totals().rejected == rejected) {
+          ++path.view.received;
+          path.view.last_ns = to_ns(now);
+        }
+        return result;
+      });
     }
   }
 
@@ -250,7 +265,7 @@ class Thread final : public HeartbeatThread {
     while (!stop_.load()) {
       // The kernel keeps the timer's beat, however long a turn took.
       if (::poll(waits.data(), waits.size(), -1) < 0 && errno != EINTR) TANDEM_ASSERT(false);
-      for (const Path& path : paths_) receive(path);
+      for (Path& path : paths_) receive(path);
       take_messages();
       std::uint64_t expirations = 0;
       if (::read(timer_.get(), &expirations, sizeof expirations) > 0) {

@@ -20,6 +20,13 @@ struct HeartbeatPath {
   Endpoint partner;
 };
 
+// One path, as seen here.
+struct HeartbeatPathView {
+  HeartbeatPath path;
+  std::uint64_t received = 0;  // genuine heartbeats, copies included
+  std::uint64_t last_ns = 0;   // the last one, on the card's clock; 0: none yet
+};
+
 class HeartbeatThread {
  public:
   struct Hooks {
@@ -36,6 +43,7 @@ class HeartbeatThread {
   virtual PartnerView partner() const = 0;
   virtual bool eligible() const = 0;
   virtual HeartbeatCore::Totals totals() const = 0;
+  virtual std::vector<HeartbeatPathView> paths() const = 0;
 };
 
 // SCHED_FIFO where permitted (a line in the log where not). Error text names the path at fault.

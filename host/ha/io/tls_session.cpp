@@ -26,6 +26,7 @@ using asio::ip::tcp;
 using ErrorCode = boost::system::error_code;
 
 constexpr std::chrono::seconds kHandshakeTimeout{2};  // connecting included
+constexpr std::chrono::seconds kSlowRetry{1};         // after a refusal; and until a listener dials
 constexpr std::size_t kPendingMax = 4;                // handshakes at a time; a further one ends the oldest
 constexpr std::size_t kReadOctets = 64u << 10;
 constexpr std::size_t kGatherOctets = 64u << 10;  // one write carries what is queued, up to about this much
@@ -67,6 +68,7 @@ struct Connection {
   std::size_t queue_octets = 0;
   Bytes writing;  // empty: no write under way
   bool closed = false;
+  bool server = false;
 };
 using ConnectionPtr = std::shared_ptr<Connection>;
 
@@ -81,12 +83,16 @@ class Engine : public std::enable_shared_from_this<Engine> {
         log_(log),
         context_(std::move(context)),
         acceptor_(loop),
-        retry_(loop) {}
+        retry_(loop),
+        accept_pause_(loop),
+        probe_(loop) {}
 
   Result<void, std::string> start() {
     if (config_.dial) {
       asio::post(loop_, [self = shared_from_this()] { self->dial(); });
-      return {};
+      if (config_.listen.port == 0) return {};
+    } else if (config_.partner != config_.listen) {
+      probe_later();
     }
     const tcp::endpoint local = to_asio(config_.listen);
     ErrorCode error;
@@ -103,6 +109,8 @@ class Engine : public std::enable_shared_from_this<Engine> {
     ErrorCode ignored;
     acceptor_.close(ignored);
     retry_.cancel();
+    accept_pause_.cancel();
+    probe_.cancel();
     for (const ConnectionPtr& connection : pending_) connection->close();
     pending_.clear();
     if (current_) current_->close();
@@ -126,8 +134,9 @@ class Engine : public std::enable_shared_from_this<Engine> {
   }
 
   // Ends the session now; its handler is called by the loop.
-  void drop(const std::string& why) {
+  void drop(const std::string& why, bool slowly = false) {
     if (!current_) return;
+    slowly_ = slowly;
     std::exchange(current_, nullptr)->close();
     owed_down_ = why;
     asio::post(loop_, [self = shared_from_this()] { self->tell_down(); });
@@ -143,9 +152,19 @@ class Engine : public std::enable_shared_from_this<Engine> {
   }
 
   void retry_later() {
-    retry_.expires_after(config_.retry);
+    retry_.expires_after(std::exchange(slowly_, false) ? std::max<Duration>(kSlowRetry, config_.retry) : config_.retry);
     retry_.async_wait([self = shared_from_this()](ErrorCode error) {
       if (!error) self->dial();
+    });
+  }
+
+  // Listener: the partner may listen too, by mistake.
+  void probe_later() {
+    probe_.expires_after(kSlowRetry);
+    probe_.async_wait([self = shared_from_this()](ErrorCode error) {
+      if (error || self->stopped_) return;
+      self->dial();
+      self->probe_later();
     });
   }
 
@@ -171,14 +190,17 @@ class Engine : public std::enable_shared_from_this<Engine> {
 
   // A connection that never became the session. By value: it may be an element of pending_, which is erased here.
   // NOLINTNEXTLINE(performance-unnecessary-value-param)
-  void fail(ConnectionPtr connection, const std::string& why) {
+  void fail(ConnectionPtr connection, const std::string& why, ErrorCode error = {}) {
     if (connection->closed || stopped_) return;
     std::string reason = refusal(connection->stream.native_handle());
+    const bool refused = !reason.empty() || error.category() == asio::error::get_ssl_category();
     if (!reason.empty()) reason = ", certificate refused: " + reason;
     connection->close();
     std::erase(pending_, connection);
-    note("connection with " + to_string(config_.partner.address) + " failed: " + why + reason);
+    const std::string text = "connection with " + to_string(config_.partner.address) + " failed: " + why + reason;
+    note(text);
     if (config_.dial) retry_later();
+    if (refused && handlers_.refused) handlers_.refused(text);
   }
 
   void dial() {
@@ -212,8 +234,8 @@ class Engine : public std::enable_shared_from_this<Engine> {
 
   // Out of descriptors, perhaps: trying at once would spin.
   void accept_later() {
-    retry_.expires_after(config_.retry);
-    retry_.async_wait([self = shared_from_this()](ErrorCode error) {
+    accept_pause_.expires_after(config_.retry);
+    accept_pause_.async_wait([self = shared_from_this()](ErrorCode error) {
       if (!error && !self->stopped_) self->accept();
     });
   }
@@ -228,6 +250,7 @@ class Engine : public std::enable_shared_from_this<Engine> {
     const ConnectionPtr connection = make_connection();
     connection->stream.next_layer() = std::move(socket);
     watch(connection);
+    connection->server = true;
     handshake(connection, asio::ssl::stream_base::server);
   }
 
@@ -236,7 +259,7 @@ class Engine : public std::enable_shared_from_this<Engine> {
     expect_partner(connection->stream.native_handle(), config_.partner_name);
     connection->stream.async_handshake(type, [self = shared_from_this(), connection](ErrorCode error) {
       if (connection->closed) return;
-      if (error) return self->fail(connection, error.message());
+      if (error) return self->fail(connection, error.message(), error);
       self->confirm(connection);
     });
   }
@@ -244,11 +267,11 @@ class Engine : public std::enable_shared_from_this<Engine> {
   void confirm(const ConnectionPtr& connection) {
     const auto done = [self = shared_from_this(), connection](ErrorCode error, std::size_t) {
       if (connection->closed) return;
-      if (error) return self->fail(connection, "not confirmed: " + error.message());
+      if (error) return self->fail(connection, "not confirmed: " + error.message(), error);
       if (connection->reading[0] != kReady) return self->fail(connection, "not confirmed");
       self->adopt(connection);
     };
-    if (config_.dial) {
+    if (!connection->server) {
       asio::async_read(connection->stream, asio::buffer(connection->reading, 1), done);
     } else {
       connection->reading[0] = kReady;
@@ -332,6 +355,9 @@ class Engine : public std::enable_shared_from_this<Engine> {
   std::unique_ptr<asio::ssl::context> context_;
   tcp::acceptor acceptor_;
   asio::steady_timer retry_;
+  asio::steady_timer accept_pause_;
+  asio::steady_timer probe_;
+  bool slowly_ = false;
   std::deque<ConnectionPtr> pending_;
   ConnectionPtr current_;
   std::optional<std::string> owed_down_;
@@ -345,7 +371,7 @@ class AsioTlsSession final : public TlsSession {
   // Asio throws only where the loop is broken: then the process ends.
   ~AsioTlsSession() override { engine_->stop(); }  // NOLINT(bugprone-exception-escape)
   void send(Bytes octets) override { engine_->send(std::move(octets)); }
-  void drop(const std::string& why) override { engine_->drop(why); }
+  void drop(const std::string& why, bool slowly) override { engine_->drop(why, slowly); }
   bool is_up() const override { return engine_->is_up(); }
 
  private:

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // The sync channel's transport: TLS 1.3 over TCP, both sides authenticated by certificates of the cluster's own
 // CA, on the daemon's event loop. The member with the lower number dials, the other listens; a broken
-// session is dialled again after `retry`. Octets in, octets out: the protocol is SyncLink's.
+// session is dialled again after `retry`. A listener that nobody dials for a second dials too, and a dialler with a
+// `listen` address accepts: so two members with the same number meet, and find out. Octets in, octets out: the protocol
+// is SyncLink's.
 #pragma once
 
 #include <cstdint>
@@ -38,12 +40,15 @@ class TlsSession {
     std::function<void(ByteView exported_key)> up;
     std::function<void(ByteView octets)> data;
     std::function<void(const std::string& why)> down;
+    // Somebody is there at the partner's address, but TLS fails: not our CA's, not the expected name, expired; or it
+    // refuses our certificate. Called at every attempt; may be empty.
+    std::function<void(const std::string& why)> refused;
   };
   virtual ~TlsSession() = default;
   // Queues octets; they leave in order. Nothing happens while down.
   virtual void send(Bytes octets) = 0;
-  // Ends the present session (a new one will be tried).
-  virtual void drop(const std::string& why) = 0;
+  // Ends the present session; a new one will be tried, after a second if `slowly`.
+  virtual void drop(const std::string& why, bool slowly = false) = 0;
   virtual bool is_up() const = 0;
 };
 

@@ -98,18 +98,11 @@ def make_keys(folder):
 class Member:
     """One appliance: its card and its daemon."""
 
-    def __init__(self, topology, binaries, name, keys, crypto="native", extra_ha="", slots=None):
-        self.name = name
-        self._topology = topology
-        self._binaries = binaries
-        self._crypto = crypto
-        self._slots = slots
-        self.folder = os.path.dirname(topology.path(name, "state", "x").rstrip("/"))[:-len("/state")]
-        self.card = None
-        self.daemon = None
+    def __init__(self, topology, binaries, name, keys, crypto="native", extra_ha="", slots=None, patience=1):
+        self._set_up(topology, binaries, name, os.path.dirname(topology.path(name, "state", "x"))[:-len("/state")],
+                     crypto, slots)
         other = "b" if name == "a" else "a"
         ids = {"a": 1, "b": 2}
-        self.configuration = os.path.join(self.folder, "tandem.toml")
         with open(self.configuration, "w", encoding="utf-8") as target:
             target.write(_CONFIGURATION.format(
                 name=name, id=ids[name], partner_id=ids[other], priority=100 if name == "a" else 50,
@@ -117,12 +110,25 @@ class Member:
                 outer=net.MEMBER_OUTER[name], inner=net.MEMBER_INNER[name], sync=net.MEMBER_SYNC[name],
                 partner_sync=net.MEMBER_SYNC[other], partner_name=other,
                 virtual_outer=net.VIRTUAL_OUTER, virtual_inner=net.VIRTUAL_INNER,
-                heartbeat=HEARTBEAT_MS, lease=LEASE_MS, takeover=TAKEOVER_MS, host_net=net.HOST_NET,
+                heartbeat=HEARTBEAT_MS, lease=LEASE_MS * patience, takeover=TAKEOVER_MS * patience,
+                host_net=net.HOST_NET,
                 peer_net=net.PEER_NET, extra=extra_ha))
+
+    def _set_up(self, topology, binaries, name, folder, crypto="native", slots=None, ports=("outer", "inner")):
+        self.name = name
+        self.folder = folder
+        self.configuration = os.path.join(folder, "tandem.toml")
+        self.card = None
+        self.daemon = None
+        self._topology = topology
+        self._binaries = binaries
+        self._crypto = crypto
+        self._slots = slots
+        self._ports = ports
 
     def start_card(self):
         words = [os.path.join(self._binaries, "tandem-softcard"), "--socket", f"{self.folder}/card.sock",
-                 "--outer", "outer", "--inner", "inner", "--tap-outer", TAP_OUTER, "--tap-inner", TAP_INNER,
+                 "--outer", self._ports[0], "--inner", self._ports[1], "--tap-outer", TAP_OUTER, "--tap-inner", TAP_INNER,
                  "--crypto", self._crypto]
         if self._slots:
             words += ["--slots", str(self._slots)]
@@ -187,13 +193,16 @@ class Member:
 
 
 class Pair:
-    """Appliances a and b."""
+    """Appliances a and b. `extra_ha`: lines for [ha] and what may follow it, of both or by name; `patience`: so many
+    times the lab's lease and takeover, for tests that want no takeover but their own, however busy the machine is."""
 
-    def __init__(self, topology, binaries, crypto="native", extra_ha="", slots=None):
+    def __init__(self, topology, binaries, crypto="native", extra_ha="", slots=None, patience=1):
         self._topology = topology
         keys = os.path.dirname(topology.path("keys", "x"))
         self.psk = make_keys(keys)
-        self.members = {name: Member(topology, binaries, name, keys, crypto, extra_ha, slots) for name in ("a", "b")}
+        extra = extra_ha if isinstance(extra_ha, dict) else {"a": extra_ha, "b": extra_ha}
+        self.members = {name: Member(topology, binaries, name, keys, crypto, extra.get(name, ""), slots, patience)
+                        for name in ("a", "b")}
 
     def check_binaries(self):
         """LabError that names the programs that are not built."""

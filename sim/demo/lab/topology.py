@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Network namespaces: peer -- wan switch -- appliances a and b -- lan switch -- host, and a sync link a -- b.
 
+With `far`, the peer is a gateway of our own with a host `far` behind it; otherwise that network ends in the peer.
+
 Every lab has its own prefix (`tandem<pid>x<n>-`), so that several can run beside each other.
 """
 
@@ -17,13 +19,14 @@ VIRTUAL_OUTER = "10.9.1.1"
 VIRTUAL_INNER = "10.9.2.1"
 PEER_OUTER = "10.9.1.10"
 PEER_INNER = "10.9.4.10"
+FAR_GATEWAY = "10.9.4.1"
 HOST = "10.9.2.10"
 PEER_NET = "10.9.4.0/24"
 HOST_NET = "10.9.2.0/24"
 MEMBER_OUTER = {"a": "10.9.1.2", "b": "10.9.1.3"}
 MEMBER_INNER = {"a": "10.9.2.2", "b": "10.9.2.3"}
 MEMBER_SYNC = {"a": "10.9.3.1", "b": "10.9.3.2"}
-NAMESPACES = ("peer", "wan", "a", "b", "lan", "host")
+NAMESPACES = ("peer", "wan", "a", "b", "lan", "host", "far")
 
 # (namespace, interface) pairs joined by a veth cable.
 CABLES = (
@@ -63,11 +66,12 @@ def _no_secrets(folder, names):
 class Topology:
     """The namespaces, a working directory and the processes of one lab; a context manager that cleans up."""
 
-    def __init__(self, keep=False):
+    def __init__(self, keep=False, far=False):
         global _labs_made
         _labs_made += 1
         self.prefix = f"tandem{os.getpid()}x{_labs_made}-"
         self.keep = keep
+        self.far = far
         self.directory = tempfile.mkdtemp(prefix=self.prefix)
         self._processes = []
 
@@ -127,13 +131,14 @@ class Topology:
         self.run(namespace, ["sh", "-c", script], check=False)
 
     def _build(self):
-        for name in NAMESPACES:
+        for name in NAMESPACES if self.far else NAMESPACES[:-1]:
             run(["ip", "netns", "add", self.namespace(name)])
             # IPv6 off before any interface exists: no router solicitation may leave a port.
             self._sysctl(name, [("ipv6/conf/all/disable_ipv6", 1), ("ipv6/conf/default/disable_ipv6", 1),
                                 ("ipv4/conf/all/rp_filter", 0), ("ipv4/conf/default/rp_filter", 0)])
             self.ip(name, "link", "set", "lo", "up")
-        for (left, left_interface), (right, right_interface) in CABLES:
+        far_cable = ((("peer", "net0"), ("far", "lan0")),) if self.far else ()
+        for (left, left_interface), (right, right_interface) in CABLES + far_cable:
             run(["ip", "link", "add", left_interface, "netns", self.namespace(left), "type", "veth",
                  "peer", "name", right_interface, "netns", self.namespace(right)])
             for name, interface in ((left, left_interface), (right, right_interface)):
@@ -147,15 +152,28 @@ class Topology:
             for interface in ("outer", "inner", "sync"):
                 self.ip(member, "link", "set", "dev", interface, "up")
             self.ip(member, "address", "add", f"{MEMBER_SYNC[member]}/24", "dev", "sync")
+        if self.far:
+            self._far_peer()
+        else:
+            self._plain_peer()
+        self.ip("host", "address", "add", f"{HOST}/24", "dev", "lan0")
+        self.ip("host", "link", "set", "lan0", "up")
+        self.ip("host", "route", "add", "default", "via", VIRTUAL_INNER)
+
+    def _far_peer(self):
+        self._sysctl("peer", [(f"ipv4/conf/{port}/arp_ignore", 8) for port in ("wan0", "net0")])
+        for name, interface in (("peer", "wan0"), ("peer", "net0"), ("far", "lan0")):
+            self.ip(name, "link", "set", interface, "up")
+        self.ip("far", "address", "add", f"{PEER_INNER}/24", "dev", "lan0")
+        self.ip("far", "route", "add", "default", "via", FAR_GATEWAY)
+
+    def _plain_peer(self):
         self.ip("peer", "address", "add", f"{PEER_OUTER}/24", "dev", "wan0")
         self.ip("peer", "link", "set", "wan0", "up")
         # An empty bridge in place of a dummy interface: not every kernel has those.
         self.ip("peer", "link", "add", "net0", "type", "bridge")
         self.ip("peer", "address", "add", f"{PEER_INNER}/24", "dev", "net0")
         self.ip("peer", "link", "set", "net0", "up")
-        self.ip("host", "address", "add", f"{HOST}/24", "dev", "lan0")
-        self.ip("host", "link", "set", "lan0", "up")
-        self.ip("host", "route", "add", "default", "via", VIRTUAL_INNER)
 
     def _switch(self, namespace, ports):
         self.ip(namespace, "link", "add", "switch", "type", "bridge", "stp_state", "0", "forward_delay", "0",

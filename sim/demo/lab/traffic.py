@@ -14,12 +14,18 @@ from .process import LabError, wait_until
 PORT_UDP = 5001
 PORT_TCP = 5002
 # "in" is what comes in through the tunnel (peer to host), "out" what goes out through it.
-ENDS = {"in": ("peer", net.PEER_INNER, "host", net.HOST), "out": ("host", net.HOST, "peer", net.PEER_INNER)}
+DIRECTIONS = ("in", "out")
+
+
+def _ends(topology):
+    """{direction: (source namespace, source address, target namespace, target address)}."""
+    peer, host = ("far" if topology.far else "peer", net.PEER_INNER), ("host", net.HOST)
+    return {"in": (*peer, *host), "out": (*host, *peer)}
 
 
 def ping(topology, direction, count=3, timeout=5):
     """Whether `count` pings in one direction were all answered."""
-    source, source_address, _, target_address = ENDS[direction]
+    source, source_address, _, target_address = _ends(topology)[direction]
     output = topology.run(source, ["ping", "-n", "-q", "-c", str(count), "-i", "0.05", "-W", "1", "-I", source_address,
                                    target_address], check=False, timeout=timeout + count)
     return f" {count} received" in output
@@ -27,7 +33,7 @@ def ping(topology, direction, count=3, timeout=5):
 
 def wait_ping(topology, timeout=10):
     """Waits until a ping crosses in both directions."""
-    for direction in ENDS:
+    for direction in DIRECTIONS:
         wait_until(lambda: ping(topology, direction, count=1), timeout, f"a ping {direction} through the tunnel",
                    interval=0.1)
 
@@ -62,19 +68,19 @@ class Traffic:
     def start(self):
         if not os.access(self._program, os.X_OK):
             raise LabError(f"not built: {self._program}")
-        for direction, (source, source_address, target, target_address) in ENDS.items():
+        for direction, (source, source_address, target, target_address) in _ends(self._topology).items():
             log = self._topology.path(f"arrivals-{direction}.bin")
             receiver = self._start(f"udp-receive-{direction}", target, "udp-receive", "--bind",
                                    f"{target_address}:{PORT_UDP}", "--log", log)
             self._udp[direction] = (receiver, log)
         self.start_ns = time.monotonic_ns()
         if self._bulk_mbit:
-            source, source_address, target, target_address = ENDS["out"]
+            source, source_address, target, target_address = _ends(self._topology)["out"]
             receiver = self._start("tcp-receive", target, "tcp-receive", "--bind", f"{target_address}:{PORT_TCP}")
             sender = self._start("tcp-send", source, "tcp-send", "--bind", f"{source_address}:0", "--to",
                                  f"{target_address}:{PORT_TCP}", "--mbit", str(self._bulk_mbit))
             self._tcp = (sender, receiver)
-        for direction, (source, source_address, _, target_address) in ENDS.items():
+        for direction, (source, source_address, _, target_address) in _ends(self._topology).items():
             sender = self._start(f"udp-send-{direction}", source, "udp-send", "--bind", f"{source_address}:0", "--to",
                                  f"{target_address}:{PORT_UDP}", "--rate", str(self._rate), "--size", str(self._size))
             self._udp[direction] = (sender, *self._udp[direction])

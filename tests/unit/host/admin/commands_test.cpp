@@ -47,7 +47,7 @@ class Fixture {
   }
 
   Response run(const std::string& command, std::vector<std::string> arguments = {}) {
-    return execute(kStart, {command, std::move(arguments)}, *member, {"a", {}, {}, false});
+    return execute(kStart, {command, std::move(arguments)}, *member, {"a", {}, {}, false, {}, {}}, controls);
   }
   json body(const std::string& command, std::vector<std::string> arguments = {}) {
     const Response response = run(command, std::move(arguments));
@@ -100,6 +100,11 @@ class Fixture {
     REQUIRE(member->ike().sas().size() == 1);
   }
 
+  std::vector<bool> kept;
+  Controls controls{[this](bool on) -> Result<void, std::string> {
+    kept.push_back(on);
+    return {};
+  }};
   std::uint32_t spi_in = card::make_spi(0, 3, 9);
   SeededRandom random{1};
   CapturingLog log;
@@ -109,6 +114,29 @@ class Fixture {
 };
 
 }  // namespace
+
+TEST_CASE_METHOD(Fixture, "maintenance is kept before it begins, and shown") {
+  CHECK_FALSE(run("maintenance", {"perhaps"}).ok);
+  CHECK(kept.empty());
+  CHECK(body("maintenance", {"on"})["maintenance"] == true);
+  CHECK(kept == std::vector<bool>{true});
+  CHECK(body("ha.status")["maintenance"] == true);
+  CHECK(body("ha.status")["may_lead"] == false);
+  body("maintenance", {"off"});
+  CHECK(kept == std::vector<bool>{true, false});
+  CHECK(body("ha.status")["may_lead"] == true);
+}
+
+TEST_CASE_METHOD(Fixture, "a maintenance that cannot be kept does not begin") {
+  controls.keep_maintenance = [](bool) -> Result<void, std::string> { return Failure{std::string("disk full")}; };
+  CHECK(run("maintenance", {"on"}).error == "disk full");
+  CHECK_FALSE(member->maintenance());
+}
+
+TEST_CASE_METHOD(Fixture, "a member that finds its role itself takes none from a manager") {
+  CHECK_FALSE(run("role", {"master"}).ok);
+  CHECK(run("role", {"active"}).error.find("external") != std::string::npos);
+}
 
 TEST_CASE("a fresh member shows itself as a standby without SAs") {
   Fixture fixture;

@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: Apache-2.0
+// What operators and external managers want of a member, and what becomes of partners that do not match. N6, N7.
+#include <algorithm>
+
+#include "host/ha/member.hpp"
+
+namespace tandem::ha {
+namespace {
+
+// A refusal that goes on is told again after this.
+constexpr Duration kTroubleRepeat = std::chrono::minutes(1);
+
+// Within this the next attempt has failed too, if the partner is still there: a second's pause, two for the handshake.
+constexpr Duration kNextRefusal = std::chrono::seconds(4);
+
+// Both members can read each other's hello and agree on who is who: then one of two standbys may serve alone.
+bool agrees_on_ranks(LinkErrc code) {
+  return code == LinkErrc::kConfig || code == LinkErrc::kContract || code == LinkErrc::kVersion;
+}
+
+}  // namespace
+
+bool Member::is_first_of_standbys(const Hello& partner) const {
+  if (!may_lead()) return false;
+  return !partner.may_lead ||
+         std::make_pair(config_.priority, partner.member) > std::make_pair(partner.priority, config_.id);
+}
+
+void Member::note_trouble(TimePoint now, const std::string& text) {
+  refused_until_ = now + config_.startup_wait + kNextRefusal;
+  const bool known = text == trouble_ && trouble_told_ != TimePoint::min() && now - trouble_told_ < kTroubleRepeat;
+  trouble_ = text;
+  if (known) return;
+  trouble_told_ = now;
+  log_.error("partner refused: " + text);
+}
+
+void Member::trouble_over() {
+  if (!trouble_.empty()) log_.info("the partner is accepted again");
+  trouble_.clear();
+  refused_until_ = TimePoint::min();
+}
+
+void Member::session_refused(TimePoint now, const std::string& why) {
+  if (!left_) note_trouble(now, why);
+}
+
+void Member::handle_broken(TimePoint now, const Broken& broken) {
+  if (broken.partner) {
+    note_trouble(now, broken.text);
+    partner_hello_ = *broken.partner;
+    output_.refused = true;
+  } else {
+    log_.error("sync channel: " + broken.text);
+  }
+  output_.drop_session = broken.text;
+  session_down(now);
+  if (!broken.partner || role_ != Role::kStandby) return;
+  const Hello& partner = *broken.partner;
+  // Two that cannot work together must not both wait for the other: the one that would lead a pair serves alone.
+  if (agrees_on_ranks(broken.code) && partner.role == Role::kStandby && is_first_of_standbys(partner)) {
+    log_.warning("serving without the partner");
+    become_active(now, Cause::kColdStart, std::max(epoch_, partner.epoch) + 1);
+  }
+}
+
+void Member::set_maintenance(TimePoint now, bool on) {
+  if (config_.maintenance == on) return;
+  config_.maintenance = on;
+  log_.info(on ? "maintenance begins" : "maintenance ends");
+  set_facts();
+  yield_if_wanted(now);
+  plan_preemption(now);
+  if (on || role_ != Role::kStandby) return;
+  lonely_deadline_ = now + config_.startup_wait;
+  // Two standbys settle who leads when they say hello.
+  if (link_.is_joined() && hooks_.partner().role == Role::kStandby) {
+    output_.drop_session = "maintenance has ended";
+    session_down(now);
+  }
+}
+
+Result<void, std::string> Member::want_role(TimePoint now, Role role) {
+  if (!config_.external) return Failure{std::string("ha.role is not \"external\": this member finds its role itself")};
+  wanted_ = role;
+  log_.info(role == Role::kActive ? "the manager wants this member active"
+                                  : "the manager wants this member to stand by");
+  set_facts();
+  if (role == Role::kStandby) {
+    yield_if_wanted(now);
+    return {};
+  }
+  if (role_ == Role::kActive) return {};
+  if (link_.is_joined() && in_sync_) {
+    replicate(now, HandoverRequest{});
+    return {};
+  }
+  // A silent partner's verdicts may have come before the wish.
+  lonely_deadline_ = std::min(lonely_deadline_, now + config_.startup_wait);
+  if (link_.is_joined() && hooks_.partner().role == Role::kStandby) {
+    output_.drop_session = "the manager has chosen";
+    session_down(now);
+  }
+  return {};
+}
+
+Result<void, std::string> Member::lead_alone(TimePoint now) {
+  if (role_ == Role::kActive) return Failure{std::string("this member is active")};
+  if (link_.is_joined()) return Failure{std::string("the partner is connected: use takeover without --alone")};
+  if (!may_lead()) return Failure{std::string("this member is in maintenance or told to stand by")};
+  log_.warning("the operator wants this member active alone");
+  become_active(now, Cause::kColdStart, std::max(epoch_, hooks_.partner().epoch) + 1);
+  return {};
+}
+
+void Member::yield_if_wanted(TimePoint now) {
+  if (role_ != Role::kActive || may_lead()) return;
+  if (partnership_ == Partnership::kPaired && link_.is_joined() && hooks_.partner().may_lead) {
+    hand_over(now);
+  } else {
+    log_.warning("to stand by, but no partner can take over: serving until one can");
+  }
+}
+
+void Member::plan_preemption(TimePoint now) {
+  preempt_deadline_ = kNever;
+  if (!config_.preempt || !may_lead() || role_ != Role::kStandby || !in_sync_ || !link_.is_joined()) return;
+  if (partner_hello_ && config_.priority > partner_hello_->priority) preempt_deadline_ = now + config_.preempt_delay;
+}
+
+void Member::preempt(TimePoint now) {
+  preempt_deadline_ = kNever;
+  if (role_ != Role::kStandby || !in_sync_ || !link_.is_joined() || !may_lead()) return;
+  log_.info("preempting: this member's priority is higher");
+  replicate(now, HandoverRequest{});
+  // In case it is refused.
+  preempt_deadline_ = now + config_.preempt_delay;
+}
+
+}  // namespace tandem::ha

@@ -1,0 +1,248 @@
+// SPDX-License-Identifier: Apache-2.0
+// Two members over a session in memory: maintenance, preemption, external roles, partners that do not match (N6).
+#include <catch2/catch.hpp>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "driver/inproc/inproc_card.hpp"
+#include "host/base/seeded_random.hpp"
+#include "host/ha/member.hpp"
+
+namespace tandem::ha {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+class Duo {
+ public:
+  struct Side {
+    std::unique_ptr<driver::InprocCard> card;
+    std::unique_ptr<IncarnationStore> store = make_memory_store(0);
+    SeededRandom random{1};
+    CapturingLog log;
+    std::optional<Member> member;
+    HeartbeatFacts facts;
+  };
+
+  Duo() {
+    for (std::uint8_t i = 0; i < 2; ++i) {
+      config[i].cluster = "test";
+      config[i].id = static_cast<std::uint8_t>(i + 1);
+      config[i].priority = i == 0 ? 100 : 50;
+      config[i].config_items = {{"outer", "1"}, {"peer.branch", "2"}};
+    }
+  }
+
+  void start() {
+    for (std::size_t i = 0; i < 2; ++i) {
+      auto made = driver::InprocCard::create(64, card::Crypto::kNative);
+      REQUIRE(made.ok());
+      side[i].card = std::move(*made);
+      side[i].card->set_now(to_ns(now));
+      Member::Hooks hooks;
+      hooks.eligible = [] { return false; };
+      hooks.partner = [this, i] {
+        const HeartbeatFacts& other = side[1 - i].facts;
+        return PartnerView{connected,   other.role,       other.solo,     other.in_sync,
+                           other.epoch, other.activation, other.may_lead, connected ? now : TimePoint::min()};
+      };
+      side[i].member.emplace(std::move(config[i]), *side[i].card, *side[i].store, side[i].random, std::move(hooks),
+                             side[i].log);
+      REQUIRE(side[i].member->start(now).ok());
+    }
+    connect();
+  }
+  void connect() {
+    connected = true;
+    for (Side& s : side) s.member->session_up(now);
+    pump();
+  }
+  // Carries octets to and fro until both are silent. A dropped session is made anew at once, a refused one is not.
+  void pump() {
+    for (int round = 0; round < 50; ++round) {
+      std::array<Member::Output, 2> output;
+      for (std::size_t i = 0; i < 2; ++i) {
+        output[i] = side[i].member->take_output(now);
+        if (output[i].facts) side[i].facts = *output[i].facts;
+      }
+      bool quiet = true;
+      for (std::size_t i = 0; i < 2; ++i) {
+        if (output[i].session_octets.empty() || !connected) continue;
+        quiet = false;
+        side[1 - i].member->session_data(now, output[i].session_octets);
+      }
+      if (output[0].drop_session || output[1].drop_session) {
+        quiet = false;
+        connected = !output[0].refused && !output[1].refused;
+        for (Side& s : side) s.member->session_down(now);
+        for (Side& s : side) {
+          if (connected) s.member->session_up(now);
+        }
+      }
+      if (quiet) return;
+    }
+    FAIL("the members never fall silent");
+  }
+  void pass(Duration time) {
+    now += time;
+    for (Side& s : side) s.card->set_now(to_ns(now));
+    for (Side& s : side) s.member->timers(now);
+    pump();
+  }
+  Member& a() { return *side[0].member; }
+  Member& b() { return *side[1].member; }
+
+  TimePoint now = from_ns(1'000'000'000);
+  bool connected = false;
+  std::array<MemberConfig, 2> config;
+  std::array<Side, 2> side;
+};
+
+}  // namespace
+
+TEST_CASE("maintenance hands over, and the member leads no more until it ends") {
+  Duo duo;
+  duo.start();
+  REQUIRE(duo.a().role() == Role::kActive);
+  REQUIRE(duo.b().in_sync());
+  duo.a().set_maintenance(duo.now, true);
+  duo.pump();
+  CHECK(duo.a().role() == Role::kStandby);
+  CHECK(duo.b().role() == Role::kActive);
+  CHECK_FALSE(duo.b().take_over(duo.now).ok());
+  CHECK_FALSE(duo.a().take_over(duo.now).ok());
+  duo.a().verdict(duo.now, Verdict::kTakeOver);
+  duo.a().verdict(duo.now, Verdict::kActiveLost);
+  duo.pump();
+  CHECK(duo.a().role() == Role::kStandby);
+  duo.a().set_maintenance(duo.now, false);
+  duo.pump();
+  REQUIRE(duo.a().take_over(duo.now).ok());
+  duo.pump();
+  CHECK(duo.a().role() == Role::kActive);
+  CHECK(duo.b().in_sync());
+}
+
+TEST_CASE("a member in maintenance serves until a partner can take over") {
+  Duo duo;
+  duo.config[1].maintenance = true;
+  duo.start();
+  REQUIRE(duo.a().role() == Role::kActive);
+  duo.a().set_maintenance(duo.now, true);
+  duo.pump();
+  CHECK(duo.a().role() == Role::kActive);
+  duo.b().set_maintenance(duo.now, false);
+  duo.pump();
+  duo.pass(seconds(6));
+  CHECK(duo.a().role() == Role::kStandby);
+  CHECK(duo.b().role() == Role::kActive);
+}
+
+TEST_CASE("a standby in maintenance does not win the start, whatever its priority") {
+  Duo duo;
+  duo.config[0].maintenance = true;
+  duo.start();
+  CHECK(duo.a().role() == Role::kStandby);
+  CHECK(duo.b().role() == Role::kActive);
+}
+
+TEST_CASE("without preempt the higher priority leaves the service where it is; with it it asks after the delay") {
+  const bool preempt = GENERATE(false, true);
+  Duo duo;
+  duo.config[0].preempt = preempt;
+  duo.config[0].preempt_delay = seconds(10);
+  duo.start();
+  REQUIRE(duo.a().take_over(duo.now).ok());
+  duo.pump();
+  REQUIRE(duo.b().role() == Role::kActive);
+  REQUIRE(duo.a().in_sync());
+  // What hands over is in sync at once; the wait begins when it joins anew.
+  duo.a().session_down(duo.now);
+  duo.b().session_down(duo.now);
+  duo.b().verdict(duo.now, Verdict::kSoloSafe);
+  duo.pump();
+  duo.connect();
+  REQUIRE(duo.a().in_sync());
+  duo.pass(seconds(9));
+  CHECK(duo.a().role() == Role::kStandby);
+  duo.pass(seconds(2));
+  CHECK((duo.a().role() == Role::kActive) == preempt);
+  CHECK((duo.b().role() == Role::kStandby) == preempt);
+}
+
+TEST_CASE("with an external manager nobody leads unasked, and a wish for a healthy pair is a handover") {
+  Duo duo;
+  for (MemberConfig& config : duo.config) config.external = true;
+  duo.start();
+  duo.pass(seconds(4));
+  CHECK(duo.a().role() == Role::kStandby);
+  CHECK(duo.b().role() == Role::kStandby);
+  REQUIRE(duo.b().want_role(duo.now, Role::kActive).ok());
+  duo.pump();
+  CHECK(duo.b().role() == Role::kActive);
+  REQUIRE(duo.a().in_sync());
+  REQUIRE(duo.a().want_role(duo.now, Role::kActive).ok());
+  duo.pump();
+  CHECK(duo.a().role() == Role::kActive);
+  CHECK(duo.b().role() == Role::kStandby);
+  REQUIRE(duo.b().want_role(duo.now, Role::kStandby).ok());
+  duo.pump();
+  // Told to stand by while nobody else is to lead: better served than not.
+  REQUIRE(duo.a().want_role(duo.now, Role::kStandby).ok());
+  duo.pump();
+  CHECK(duo.a().role() == Role::kActive);
+}
+
+TEST_CASE("different configurations: both say what differs, the first of them serves, the other stays silent", "[N6]") {
+  Duo duo;
+  duo.config[0].config_items[1].second = "3";
+  duo.config[0].config_items.emplace_back("policy", "4");
+  duo.config[0].config_hash[0] = 1;
+  duo.start();
+  CHECK(duo.a().role() == Role::kActive);
+  CHECK(duo.a().trouble() == "configurations differ: peer.branch, policy (only here)");
+  for (int i = 0; i < 5; ++i) {
+    duo.connect();
+    CHECK(duo.b().trouble() == "configurations differ: peer.branch, policy (only at the partner)");
+    duo.pass(seconds(1));
+  }
+  CHECK(duo.b().role() == Role::kStandby);
+  CHECK(duo.side[1].log.lines().size() < 12);  // told once, not at every attempt
+}
+
+TEST_CASE("two members with one number refuse each other and neither speaks, until the operator decides", "[N6]") {
+  Duo duo;
+  duo.config[1].id = 1;
+  duo.start();
+  for (int i = 0; i < 8; ++i) {
+    duo.pass(seconds(1));
+    duo.connect();
+  }
+  for (const auto& side : duo.side) {
+    CHECK(side.member->role() == Role::kStandby);
+    CHECK(side.member->trouble() == "both members are configured as number 1");
+  }
+  REQUIRE(duo.a().lead_alone(duo.now).ok());
+  CHECK(duo.a().role() == Role::kActive);
+}
+
+TEST_CASE("a partner that TLS refuses is there: no cold start until it is gone", "[N6]") {
+  Duo duo;
+  duo.start();
+  duo.a().session_down(duo.now);
+  duo.b().session_down(duo.now);
+  duo.connected = false;
+  REQUIRE(duo.b().role() == Role::kStandby);
+  for (int i = 0; i < 6; ++i) {
+    duo.pass(seconds(1));
+    duo.b().session_refused(duo.now, "certificate refused: hostname mismatch");
+  }
+  CHECK(duo.b().role() == Role::kStandby);
+  CHECK(duo.b().trouble() == "certificate refused: hostname mismatch");
+  for (int i = 0; i < 12; ++i) duo.pass(seconds(1));
+  CHECK(duo.b().role() == Role::kActive);
+}
+
+}  // namespace tandem::ha
