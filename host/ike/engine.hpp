@@ -77,6 +77,7 @@ struct LiveSa {
   std::optional<SyncAttempt> sync;
   TimePoint sync_at = kNever;
   bool unproven = false;    // no request of ours was answered since the takeover: silence is doubt
+  bool diverged = false;    // the peer may have gone on with another member: its children may not be ours
   bool permissive = false;  // the counters were exact: what the peer asks inside the window is answered during a sync
   TimePoint sync_rate_from{};
   unsigned sync_rate_count = 0;

@@ -28,6 +28,13 @@ void set_timers(ike::Config& config) {
   config.half_open_lifetime = std::chrono::seconds(3);
 }
 
+// What one end announces of RFC 6311.
+void announce(ike::PeerConfig& config, Temperament peer) {
+  config.announce_message_id_sync = peer != Temperament::kPlain;
+  config.announce_replay_counter_sync = peer != Temperament::kPlain && peer != Temperament::kMessageIds;
+  config.sync = peer == Temperament::kPlain ? ike::SyncPolicy::kNever : ike::SyncPolicy::kDoubt;
+}
+
 ike::PeerConfig relation(std::string_view local_id, std::string_view remote_id, std::size_t peer) {
   ike::PeerConfig config;
   config.local_id = *ike::parse_identity(local_id);
@@ -83,7 +90,7 @@ ike::Config cluster_ike(const Plan& plan, std::uint8_t member) {
   config.local_address = IpAddress::ipv4(kOuterVirtual);
   config.member = member;
   set_timers(config);
-  for (std::size_t peer = 0; peer < plan.peers; ++peer) {
+  for (std::size_t peer = 0; peer < plan.peers.size(); ++peer) {
     ike::PeerConfig relation_to = relation("cluster.example", peer_id(peer), peer);
     relation_to.name = peer_id(peer);
     relation_to.children.front().local_ts = net(0x0a000000);
@@ -93,12 +100,13 @@ ike::Config cluster_ike(const Plan& plan, std::uint8_t member) {
   return config;
 }
 
-ike::Config peer_ike(const Plan&, std::size_t peer) {
+ike::Config peer_ike(const Plan& plan, std::size_t peer) {
   ike::Config config;
   config.local_address = IpAddress::ipv4(peer_address(peer));
   set_timers(config);
   ike::PeerConfig relation_to = relation(peer_id(peer), "cluster.example", peer);
   relation_to.name = "cluster";
+  announce(relation_to, plan.peers.at(peer));
   relation_to.address = IpAddress::ipv4(kOuterVirtual);
   relation_to.children.front().local_ts = net(peer_network(peer));
   relation_to.children.front().remote_ts = net(0x0a000000);

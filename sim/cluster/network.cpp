@@ -11,6 +11,9 @@ constexpr Duration kRedial = milliseconds(100);
 constexpr Duration kHandshake = milliseconds(3);
 constexpr Duration kUserTimeout = milliseconds(1000);
 constexpr std::size_t kKeyOctets = 32;
+constexpr Weather kStorm{15, 15, microseconds(100), milliseconds(40)};
+constexpr double kDamagePercent = 15;
+constexpr std::size_t kEspAt = 34;  // in a frame: behind Ethernet and IPv4, which ESP does not protect
 
 }  // namespace
 
@@ -62,7 +65,8 @@ void Network::dial() {
 void Network::adopt(unsigned node, std::uint64_t connection, const Bytes& key) {
   if (ends_[node].up) drop(node);
   ends_[node] = {true, connection, clock_.now()};
-  story_.tell("network", "member " + std::to_string(node + 1) + " has session " + std::to_string(connection));
+  if (story_.told())
+    story_.tell("network", "member " + std::to_string(node + 1) + " has session " + std::to_string(connection));
   members_[node]->session_up(key);
 }
 
@@ -105,15 +109,48 @@ void Network::send(unsigned node, Bytes octets) {
   if (!end.up) return;
   const std::uint64_t connection = end.connection;
   end.last_arrival = std::max({end.last_arrival, clock_.now() + sync_delay(), sync_cut_until_ + milliseconds(1)});
-  clock_.at(end.last_arrival, [this, node, connection, data = std::move(octets)] {
-    const unsigned other = 1 - node;
-    if (ends_[other].up && ends_[other].connection == connection) {
-      members_[other]->session_data(data);
-    } else if (members_[other]->powered()) {
-      // Nobody is there: reset.
-      close_remote(node, connection, microseconds(200));
+  unsigned copies = 1;
+  if (clock_.now() < corrupt_sync_until_ && dice_.chance(20)) {
+    switch (dice_.below(4)) {
+      case 0:
+        copies = 0;
+        break;
+      case 1:
+        copies = 2;
+        break;
+      case 2:
+        dice_.random().fill(std::span(octets).subspan(std::min<std::size_t>(octets.size(), dice_.below(8))));
+        break;
+      default:
+        reset_sync();
+        break;
     }
-  });
+  }
+  for (; copies > 0; --copies) {
+    clock_.at(end.last_arrival, [this, node, connection, octets] { deliver_sync(node, connection, octets); });
+  }
+}
+
+void Network::deliver_sync(unsigned from, std::uint64_t connection, const Bytes& octets) {
+  const unsigned other = 1 - from;
+  if (ends_[other].up && ends_[other].connection == connection) {
+    members_[other]->session_data(octets);
+  } else if (members_[other]->powered()) {
+    // Nobody is there: reset.
+    close_remote(from, connection, microseconds(200));
+  }
+}
+
+void Network::slow_sync(Duration length) { slow_sync_until_ = std::max(slow_sync_until_, clock_.now() + length); }
+void Network::corrupt_sync(Duration length) {
+  corrupt_sync_until_ = std::max(corrupt_sync_until_, clock_.now() + length);
+}
+void Network::storm(Duration length) { storm_until_ = std::max(storm_until_, clock_.now() + length); }
+void Network::damage(Duration length) { damage_until_ = std::max(damage_until_, clock_.now() + length); }
+
+Duration Network::sync_delay() {
+  const Duration delay = dice_.between(plan_.sync.delay_min, plan_.sync.delay_max);
+  return clock_.now() < slow_sync_until_ ? delay + dice_.between(milliseconds(20), milliseconds(250)) : delay;
 }
 
 void Network::cut_sync(Duration length) {
@@ -153,21 +190,50 @@ void Network::cut_heartbeats(unsigned from, Duration length) {
   heartbeats_cut_until_[from] = std::max(heartbeats_cut_until_[from], clock_.now() + length);
 }
 
+const Weather& Network::outside() const { return clock_.now() < storm_until_ ? kStorm : plan_.outer; }
+
+Bytes Network::damaged(Bytes octets, std::size_t headers) {
+  if (clock_.now() < damage_until_ && octets.size() > headers && dice_.chance(kDamagePercent)) {
+    octets[headers + dice_.below(octets.size() - headers)] ^= static_cast<std::uint8_t>(1u << dice_.below(8));
+  }
+  return octets;
+}
+
+ike::Datagram Network::damaged(const ike::Datagram& datagram) {
+  return {datagram.local, datagram.remote, damaged(datagram.octets, 0)};
+}
+
 void Network::announce(unsigned node, card::Port port) {
   clock_.after(dice_.between(microseconds(50), microseconds(300)), [this, node, port] {
-    int& owner = owner_[static_cast<std::size_t>(port)];
-    if (owner != static_cast<int>(node)) {
-      story_.tell("network", std::string(port == card::Port::kOuter ? "outer" : "inner") + " address moves to member " +
-                                 std::to_string(node + 1));
-    }
-    owner = static_cast<int>(node);
+    announced_[static_cast<std::size_t>(port)] = static_cast<int>(node);
+    if (clock_.now() >= stale_until_) learn(port);
+  });
+}
+
+void Network::learn(card::Port port) {
+  int& owner = owner_[static_cast<std::size_t>(port)];
+  const int announced = announced_[static_cast<std::size_t>(port)];
+  if (owner == announced) return;
+  owner = announced;
+  if (!story_.told()) return;
+  story_.tell("network", std::string(port == card::Port::kOuter ? "outer" : "inner") + " address moves to member " +
+                             std::to_string(announced + 1));
+}
+
+void Network::stale_switches(Duration length) {
+  stale_until_ = std::max(stale_until_, clock_.now() + length);
+  clock_.at(stale_until_, [this] {
+    if (clock_.now() < stale_until_) return;
+    learn(card::Port::kOuter);
+    learn(card::Port::kInner);
   });
 }
 
 void Network::to_cluster(card::Port port, Bytes frame) {
   if (port == card::Port::kOuter && wiretap) wiretap(frame);
   static constexpr Weather kLan{0, 0, microseconds(20), microseconds(100)};
-  over(port == card::Port::kOuter ? plan_.outer : kLan, [this, port, frame = std::move(frame)] {
+  if (port == card::Port::kOuter) frame = damaged(std::move(frame), kEspAt);
+  over(port == card::Port::kOuter ? outside() : kLan, [this, port, frame = std::move(frame)] {
     const int node = owner(port);
     if (node >= 0) members_[static_cast<std::size_t>(node)]->frame(port, frame);
   });
@@ -179,7 +245,7 @@ void Network::to_member(unsigned node, Bytes frame) {
 }
 
 void Network::to_peer(std::size_t peer, const Bytes& frame) {
-  over(plan_.outer, [this, peer, frame] { peers_[peer]->frame(frame); });
+  over(outside(), [this, peer, frame = damaged(frame, kEspAt)] { peers_[peer]->frame(frame); });
 }
 
 void Network::tell_ike(const std::string& way, const ike::Datagram& datagram) const {
@@ -193,16 +259,16 @@ void Network::tell_ike(const std::string& way, const ike::Datagram& datagram) co
 }
 
 void Network::ike_to_cluster(const ike::Datagram& datagram) {
-  tell_ike(to_string(datagram.remote.address) + " to cluster", datagram);
-  over(plan_.outer, [this, datagram] {
+  if (story_.told()) tell_ike(to_string(datagram.remote.address) + " to cluster", datagram);
+  over(outside(), [this, datagram = damaged(datagram)] {
     const int node = owner(card::Port::kOuter);
     if (node >= 0) members_[static_cast<std::size_t>(node)]->ike_datagram(datagram);
   });
 }
 
 void Network::ike_to_peer(std::size_t peer, const ike::Datagram& datagram) {
-  tell_ike("to peer " + std::to_string(peer), datagram);
-  over(plan_.outer, [this, peer, datagram] { peers_[peer]->ike_datagram(datagram); });
+  if (story_.told()) tell_ike("to peer " + std::to_string(peer), datagram);
+  over(outside(), [this, peer, datagram = damaged(datagram)] { peers_[peer]->ike_datagram(datagram); });
 }
 
 }  // namespace tandem::sim

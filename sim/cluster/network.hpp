@@ -56,6 +56,10 @@ class Network {
   void drop(unsigned node);
   void cut_sync(Duration length);
   void reset_sync();
+  void slow_sync(Duration length);
+  // Octets get lost, doubled or replaced: TLS notices most of it and breaks the session, the rest is the link's
+  // business.
+  void corrupt_sync(Duration length);
 
   // --- heartbeats
   void send_heartbeat(unsigned node, const Bytes& datagram);
@@ -68,6 +72,10 @@ class Network {
   void to_peer(std::size_t peer, const Bytes& frame);
   void ike_to_cluster(const ike::Datagram& datagram);
   void ike_to_peer(std::size_t peer, const ike::Datagram& datagram);
+  void storm(Duration length);
+  void damage(Duration length);
+  // Announcements of the virtual addresses are not learned before it is over, then the newest counts.
+  void stale_switches(Duration length);
   int owner(card::Port port) const { return owner_.at(static_cast<std::size_t>(port)); }
   void set_perfect() { perfect_ = true; }
 
@@ -84,10 +92,16 @@ class Network {
   void close_end(unsigned node);
   void close_remote(unsigned node, std::uint64_t connection, Duration delay);
   bool sync_open() const { return clock_.now() >= sync_cut_until_; }
-  Duration sync_delay() { return dice_.between(plan_.sync.delay_min, plan_.sync.delay_max); }
+  Duration sync_delay();
   // Calls `deliver` after the wire's delay, not at all, or twice.
   template <typename Deliver>
   void over(const Weather& weather, Deliver deliver);
+  const Weather& outside() const;
+  // Flips a bit behind the first `headers` octets, at times.
+  Bytes damaged(Bytes octets, std::size_t headers);
+  ike::Datagram damaged(const ike::Datagram& datagram);
+  void learn(card::Port port);
+  void deliver_sync(unsigned from, std::uint64_t connection, const Bytes& octets);
 
   Scheduler& clock_;
   const Plan& plan_;
@@ -101,7 +115,13 @@ class Network {
   TimePoint sync_cut_until_{};
   std::array<TimePoint, 2> heartbeats_cut_until_{};
   std::array<int, 2> owner_{-1, -1};
+  std::array<int, 2> announced_{-1, -1};  // by whom last, learned or not
   bool perfect_ = false;
+  TimePoint slow_sync_until_{};
+  TimePoint corrupt_sync_until_{};
+  TimePoint storm_until_{};
+  TimePoint damage_until_{};
+  TimePoint stale_until_{};
 };
 
 }  // namespace tandem::sim

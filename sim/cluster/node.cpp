@@ -26,10 +26,11 @@ Node::Node(Environment& environment, unsigned index, std::uint64_t seed, Hooks h
       index_(index),
       name_("member " + std::to_string(index + 1)),
       hooks_(std::move(hooks)),
+      machine_clock_(environment.clock.now(), environment.plan.clocks.at(index)),
       dice_(seed),
       random_(seed ^ 0x5eed),
       log_(environment.story, name_),
-      disk_(environment.mutant),
+      disk_(steps_, environment.mutant),
       seam_(environment.mutant) {}
 
 Node::~Node() = default;
@@ -38,7 +39,7 @@ Node::~Node() = default;
 
 void Node::power_on() {
   disk_.machine_restarts();
-  card_ = std::make_unique<TapCard>(make_card(name_), env_.keys, env_.mutant);
+  card_ = std::make_unique<TapCard>(make_card(name_), env_.keys, &steps_, env_.mutant);
   start_daemon();
 }
 
@@ -88,17 +89,21 @@ void Node::start_daemon() {
   if (!powered() || member_) return;
   say("daemon starts");
   ++life_;
+  steps_.die_at(0);
   configure_card();
   card_look_due_ = owns_addresses_ = false;
   timer_at_ = kNever;
   seam_.reset();
+  if (upgrade_due_) seam_.set_newer(true);
   ha::Member::Hooks hooks;
-  hooks.eligible = [this] { return env_.mutant == Mutant::kStaleTakeover || heartbeat_->eligible(env_.clock.now()); };
+  hooks.eligible = [this] { return env_.mutant == Mutant::kStaleTakeover || heartbeat_->eligible(now()); };
   hooks.partner = [this] { return heartbeat_->partner(); };
   ha::MemberConfig config = make_config();
   heartbeat_ = std::make_unique<ha::HeartbeatCore>(config.heartbeat);
   member_ = std::make_unique<ha::Member>(std::move(config), *card_, disk_, random_, std::move(hooks), log_);
-  const auto started = member_->start(env_.clock.now());
+  Result<void, std::string> started;
+  as_process([&] { started = member_->start(now()); });
+  if (!member_) return;
   if (!started) {
     say("daemon ends: " + started.error());
     crash_daemon();
@@ -107,8 +112,8 @@ void Node::start_daemon() {
     return;
   }
   env_.network.daemon_started(index_);
-  carry_out();
-  tick();
+  as_process([this] { carry_out(); });
+  if (member_) tick();
 }
 
 Knowledge Node::knowledge() const { return member_ ? knowledge_of(member_->ike()) : last_knowledge_; }
@@ -116,6 +121,7 @@ Knowledge Node::knowledge() const { return member_ ? knowledge_of(member_->ike()
 void Node::crash_daemon() {
   if (!member_) return;
   say("daemon dies");
+  steps_.die_at(0);
   last_knowledge_ = knowledge_of(member_->ike());
   env_.check.n7.ended(index_);
   ++life_;
@@ -136,12 +142,25 @@ void Node::crash_machine() {
   card_still_until_ = {};
 }
 
+void Node::crash_at_step(unsigned count, Duration down) {
+  if (!member_) return;
+  steps_.die_at(count);
+  down_after_step_ = down;
+}
+
+void Node::upgrade(Duration down) {
+  if (!member_) return;
+  upgrade_due_ = true;
+  leave(down);
+}
+
 void Node::leave(Duration down) {
   if (!member_) return;
   // A process that stands still stops when it goes on.
   run(Thread::kLoop, [this, down] {
     say("stops in good order");
-    input([this](TimePoint now) { member_->leave(now); });
+    input([this](TimePoint at) { member_->leave(at); });
+    if (!member_) return;
     post(Thread::kLoop, milliseconds(20), [this, down] {
       crash_daemon();
       env_.clock.after(down, [this] { start_daemon(); });
@@ -204,12 +223,27 @@ void Node::run(Thread thread, std::function<void()> action) {
 
 // --- the main loop
 
+template <typename Action>
+void Node::as_process(Action action) {
+  try {
+    action();
+  } catch (const ProcessDied&) {
+    say("dies at a step");
+    crash_daemon();
+    env_.clock.after(down_after_step_, [this] { start_daemon(); });
+  }
+}
+
 template <typename Input>
 void Node::input(Input action) {
+  as_process([&] { give_input(action); });
+}
+
+void Node::give_input(const std::function<void(TimePoint now)>& action) {
   const std::uint64_t before = member_->takeovers();
   const bool was_active = active();
   card_->begin_step();
-  action(env_.clock.now());
+  action(now());
   if (was_active && !active()) env_.check.n7.ended(index_);
   if (member_->takeovers() != before) {
     const TapCard::Step step = card_->step();
@@ -224,19 +258,19 @@ void Node::input(Input action) {
 }
 
 void Node::carry_out() {
-  const TimePoint now = env_.clock.now();
-  ha::Member::Output output = member_->take_output(now);
+  ha::Member::Output output = member_->take_output(now());
   if (output.facts) {
     post(Thread::kHeartbeat, kHeartbeatWake,
-         [this, facts = *output.facts] { heartbeat_step(heartbeat_->set_facts(env_.clock.now(), facts)); });
+         [this, facts = *output.facts] { heartbeat_step(heartbeat_->set_facts(now(), facts)); });
   }
   if (output.own_addresses) owns_addresses_ = *output.own_addresses;
   if (output.partner_left) {
-    post(Thread::kHeartbeat, kHeartbeatWake, [this] { heartbeat_step(heartbeat_->partner_left(env_.clock.now())); });
+    post(Thread::kHeartbeat, kHeartbeatWake, [this] { heartbeat_step(heartbeat_->partner_left(now())); });
   }
   if (!output.session_octets.empty()) {
+    steps_.step();
     Bytes forged;
-    env_.network.send(index_, seam_.outgoing(now, std::move(output.session_octets), forged));
+    env_.network.send(index_, seam_.outgoing(now(), std::move(output.session_octets), forged));
     if (!forged.empty()) {
       post(Thread::kLoop, Duration{0},
            [this, forged] { input([&](TimePoint at) { member_->session_data(at, forged); }); });
@@ -246,20 +280,12 @@ void Node::carry_out() {
     say("drops the session: " + *output.drop_session);
     env_.network.drop(index_);
   }
-  for (const ike::Datagram& datagram : output.datagrams) {
-    const std::size_t marker = datagram.local.port == 4500 ? 4 : 0;
-    // Through the kernel's stack and the card, which lets nothing out in a name that is not ours now (N7).
-    card_->inner().set_now(to_ns(now));
-    const auto peer = peer_of(datagram.remote.address.ipv4_value(), env_.plan.peers);
-    if (!owns_addresses_ || card_still() || !card_->inner().may_speak() || !peer) continue;
-    env_.check.n1.ike(ByteView(datagram.octets).subspan(marker), name_);
-    env_.network.ike_to_peer(*peer, {datagram.remote, datagram.local, datagram.octets});
-  }
+  send_ike(output.datagrams);
   for (const auto& wanted : output.wanted) {
     const auto site =
         wanted.port == card::Port::kInner
             ? std::uint8_t{5}
-            : static_cast<std::uint8_t>(10 + peer_of(wanted.address.ipv4_value(), env_.plan.peers).value_or(90));
+            : static_cast<std::uint8_t>(10 + peer_of(wanted.address.ipv4_value(), env_.plan.peers.size()).value_or(90));
     post(Thread::kLoop, dice_.between(microseconds(200), microseconds(1500)), [this, wanted, site] {
       input([&](TimePoint at) { member_->neighbour(at, wanted.port, wanted.address, mac_of(site, 0)); });
     });
@@ -268,72 +294,105 @@ void Node::carry_out() {
   arm();
 }
 
+void Node::send_ike(const std::vector<ike::Datagram>& datagrams) {
+  for (const ike::Datagram& datagram : datagrams) {
+    steps_.step();
+    const std::size_t marker = datagram.local.port == 4500 ? 4 : 0;
+    // Through the kernel's stack and the card, which lets nothing out in a name that is not ours now (N7).
+    card_->inner().set_now(to_ns(now()));
+    const auto peer = peer_of(datagram.remote.address.ipv4_value(), env_.plan.peers.size());
+    if (!owns_addresses_ || card_still() || !card_->inner().may_speak() || !peer) continue;
+    env_.check.n1.ike(ByteView(datagram.octets).subspan(marker), name_);
+    env_.network.ike_to_peer(*peer, {datagram.remote, datagram.local, datagram.octets});
+  }
+}
+
 void Node::arm() {
-  const TimePoint due = member_->next_deadline();
-  if (due == kNever || due >= timer_at_) return;
-  timer_at_ = std::max(due, env_.clock.now() + microseconds(20));
-  env_.clock.at(timer_at_, [this, life = life_, at = timer_at_] {
-    if (life != life_ || timer_at_ != at) return;
+  const TimePoint local_due = member_->next_deadline();
+  if (local_due == kNever) return;
+  const TimePoint due =
+      std::max(machine_clock_.true_time(std::max(local_due, now())), env_.clock.now() + microseconds(20));
+  if (due >= timer_at_) return;
+  timer_at_ = due;
+  env_.clock.at(timer_at_, [this, life = life_, due] {
+    if (life != life_ || timer_at_ != due) return;
     timer_at_ = kNever;
-    run(Thread::kLoop, [this] { input([this](TimePoint now) { member_->timers(now); }); });
+    run(Thread::kLoop, [this] { input([this](TimePoint at) { member_->timers(at); }); });
   });
 }
 
 void Node::ike_datagram(const ike::Datagram& datagram) {
   if (!member_ || !owns_addresses_ || card_still()) return;
   post(Thread::kLoop, dice_.between(microseconds(20), microseconds(200)),
-       [this, datagram] { input([&](TimePoint now) { member_->ike_datagram(now, datagram); }); });
+       [this, datagram] { input([&](TimePoint at) { member_->ike_datagram(at, datagram); }); });
 }
 
 void Node::session_up(const Bytes& key) {
   if (!member_) return;
   post(Thread::kLoop, Duration{0}, [this, key] {
-    post(Thread::kHeartbeat, kHeartbeatWake, [this, key] { heartbeat_->set_key(env_.clock.now(), key); });
+    post(Thread::kHeartbeat, kHeartbeatWake, [this, key] { heartbeat_->set_key(now(), key); });
     seam_.reset();
-    input([this](TimePoint now) { member_->session_up(now); });
+    input([this](TimePoint at) { member_->session_up(at); });
   });
 }
 
 void Node::session_data(const Bytes& octets) {
   if (!member_) return;
   post(Thread::kLoop, Duration{0}, [this, octets] {
-    const Bytes data = seam_.incoming(env_.clock.now(), octets);
-    if (!data.empty()) input([&](TimePoint now) { member_->session_data(now, data); });
+    const Bytes data = seam_.incoming(now(), octets);
+    if (!data.empty()) input([&](TimePoint at) { member_->session_data(at, data); });
   });
 }
 
 void Node::session_down() {
   if (!member_) return;
-  post(Thread::kLoop, Duration{0}, [this] { input([this](TimePoint now) { member_->session_down(now); }); });
+  post(Thread::kLoop, Duration{0}, [this] { input([this](TimePoint at) { member_->session_down(at); }); });
 }
 
 void Node::take_over() {
   if (!member_) return;
   run(Thread::kLoop, [this] {
-    input([this](TimePoint now) {
-      const auto done = member_->take_over(now);
+    input([this](TimePoint at) {
+      const auto done = member_->take_over(at);
       if (env_.story.told()) say(done ? "takeover asked for" : "takeover refused: " + done.error());
     });
   });
 }
 
-void Node::rekey_child(std::uint64_t pick) {
+template <typename Command>
+void Node::command_on_child(std::uint64_t pick, Command command) {
   if (!active()) return;
-  run(Thread::kLoop, [this, pick] {
+  run(Thread::kLoop, [this, pick, command] {
     const auto pairs = member_->ledger().all();
     if (pairs.empty()) return;
     const std::uint32_t spi = pairs[pick % pairs.size()].spi_in;
-    input([&](TimePoint now) { static_cast<void>(member_->rekey_child(now, spi).ok()); });
+    input([&](TimePoint at) { static_cast<void>(command(*member_, at, spi).ok()); });
   });
 }
 
-void Node::rekey_ike(std::uint64_t pick) {
+template <typename Command>
+void Node::command_on_ike(std::uint64_t pick, Command command) {
   if (!active()) return;
-  run(Thread::kLoop, [this, pick] {
+  run(Thread::kLoop, [this, pick, command] {
     const auto sas = member_->ike().sas();
     if (sas.empty()) return;
-    input([&](TimePoint now) { static_cast<void>(member_->rekey_ike(now, sas[pick % sas.size()]).ok()); });
+    input([&](TimePoint at) { static_cast<void>(command(*member_, at, sas[pick % sas.size()]).ok()); });
   });
+}
+
+void Node::rekey_child(std::uint64_t pick) {
+  command_on_child(pick,
+                   [](ha::Member& member, TimePoint at, std::uint32_t spi) { return member.rekey_child(at, spi); });
+}
+void Node::close_child(std::uint64_t pick) {
+  command_on_child(pick,
+                   [](ha::Member& member, TimePoint at, std::uint32_t spi) { return member.close_child(at, spi); });
+}
+void Node::rekey_ike(std::uint64_t pick) {
+  command_on_ike(pick, [](ha::Member& member, TimePoint at, ike::LocalSpi spi) { return member.rekey_ike(at, spi); });
+}
+void Node::close_ike(std::uint64_t pick) {
+  command_on_ike(pick, [](ha::Member& member, TimePoint at, ike::LocalSpi spi) { return member.close_ike(at, spi); });
 }
 
 // --- the heartbeat thread
@@ -341,21 +400,20 @@ void Node::rekey_ike(std::uint64_t pick) {
 void Node::tick() {
   const Duration interval = member_->config().heartbeat.interval;
   post(Thread::kHeartbeat, interval / 2 + dice_.between(Duration{0}, microseconds(100)), [this] {
-    heartbeat_step(heartbeat_->tick(env_.clock.now()));
+    heartbeat_step(heartbeat_->tick(now()));
     tick();
   });
 }
 
 void Node::heartbeat(const Bytes& datagram) {
   if (!member_ || card_still()) return;
-  run(Thread::kHeartbeat,
-      [this, datagram] { heartbeat_step(heartbeat_->handle_datagram(env_.clock.now(), datagram)); });
+  run(Thread::kHeartbeat, [this, datagram] { heartbeat_step(heartbeat_->handle_datagram(now(), datagram)); });
 }
 
 void Node::heartbeat_step(const ha::HeartbeatStep& step) {
   if (step.lease_deadline_ns) {
     const ha::PartnerView partner = heartbeat_->partner();
-    deaf_lease_ = !partner.heard || env_.clock.now() - partner.last_heard >= member_->config().heartbeat.lease / 2;
+    deaf_lease_ = !partner.heard || now() - partner.last_heard >= member_->config().heartbeat.lease / 2;
     card_->renew_lease(*step.lease_deadline_ns);
   }
   for (const Bytes& datagram : step.datagrams) env_.network.send_heartbeat(index_, datagram);
@@ -365,14 +423,14 @@ void Node::heartbeat_step(const ha::HeartbeatStep& step) {
     }
     post(Thread::kLoop, dice_.between(microseconds(10), microseconds(500)), [this, verdict] {
       if (env_.story.told()) say("verdict " + std::to_string(static_cast<int>(verdict)));
-      input([&](TimePoint now) {
+      input([&](TimePoint at) {
         const bool begins = verdict == ha::Verdict::kTakeOver && member_->role() == ha::Role::kStandby;
         if (begins && env_.mutant == Mutant::kWorkBeforeActivation) {
           for (const std::uint32_t spi : member_->sad().pairs()) {
             static_cast<void>(card_->set_route(0x8000 + card::spi_index(spi), 0).ok());
           }
         }
-        member_->verdict(now, verdict);
+        member_->verdict(at, verdict);
         if (begins && env_.mutant == Mutant::kActivateTwice && active()) {
           const std::uint64_t word = card_->activation();
           card_->activate(card::activation_epoch(word), card::activation_incarnation(word), true, true);
@@ -394,8 +452,7 @@ void Node::frame(card::Port port, ByteView frame) {
   Bytes addressed(frame.begin(), frame.end());
   const wire::Mac mac = mac_of(static_cast<std::uint8_t>(1 + index_), static_cast<std::uint8_t>(port));
   std::copy(mac.begin(), mac.end(), addressed.begin());
-  runner_.process(card_->inner(), env_.clock.now(), port, addressed,
-                  [this](card::Port out, ByteView sent) { emit(out, sent); });
+  runner_.process(card_->inner(), now(), port, addressed, [this](card::Port out, ByteView sent) { emit(out, sent); });
   look_at_card();
 }
 
@@ -404,8 +461,7 @@ void Node::run_injected() {
     look_at_card();
     return;
   }
-  runner_.process_injected(card_->inner(), env_.clock.now(),
-                           [this](card::Port out, ByteView sent) { emit(out, sent); });
+  runner_.process_injected(card_->inner(), now(), [this](card::Port out, ByteView sent) { emit(out, sent); });
   look_at_card();
 }
 
@@ -414,7 +470,7 @@ void Node::look_at_card() {
   card_look_due_ = true;
   post(Thread::kLoop, dice_.between(microseconds(20), microseconds(200)), [this] {
     card_look_due_ = false;
-    input([this](TimePoint now) { static_cast<void>(member_->card_ready(now)); });
+    input([this](TimePoint at) { static_cast<void>(member_->card_ready(at)); });
   });
 }
 
@@ -436,7 +492,7 @@ void Node::emit_outer(ByteView frame) {
   env_.check.n1.sealed(key, esp->iv, name_);
   env_.check.n2.sent(key, esp->number, name_);
   env_.check.n7.esp_left(index_, deaf_lease_, name_);
-  const auto peer = peer_of(esp->target, env_.plan.peers);
+  const auto peer = peer_of(esp->target, env_.plan.peers.size());
   if (peer) env_.network.to_peer(*peer, Bytes(frame.begin(), frame.end()));
 }
 

@@ -10,6 +10,7 @@
 #include "sim/cluster/card_runner.hpp"
 #include "sim/cluster/environment.hpp"
 #include "sim/cluster/fault/disk.hpp"
+#include "sim/cluster/local_clock.hpp"
 #include "sim/cluster/session_seam.hpp"
 
 namespace tandem::sim {
@@ -29,8 +30,12 @@ class Node final : public MemberPort {
   void start_daemon();
   void crash_daemon();
   void crash_machine();
+  // The process dies before its `count`-th step from now and is started again `down` later.
+  void crash_at_step(unsigned count, Duration down);
   // Stops in good order, is started again `down` after it has ended.
   void leave(Duration down);
+  // As leave(), and from then on it speaks the next schema version.
+  void upgrade(Duration down);
   void pause_process(Duration length);
   void pause_machine(Duration length);
   void hang_loop(Duration length);
@@ -40,6 +45,8 @@ class Node final : public MemberPort {
   void take_over();
   void rekey_child(std::uint64_t pick);
   void rekey_ike(std::uint64_t pick);
+  void close_child(std::uint64_t pick);
+  void close_ike(std::uint64_t pick);
 
   // --- views
   unsigned index() const { return index_; }
@@ -73,10 +80,21 @@ class Node final : public MemberPort {
   bool card_still() const { return env_.clock.now() < card_still_until_; }
   bool still(Thread thread) const { return process_still() || (thread == Thread::kLoop && loop_still()); }
   void wake_up();
+  // What the process does: it may die within.
+  template <typename Action>
+  void as_process(Action action);
   // One input to the member, what it brought about, and what is to be carried out.
   template <typename Input>
   void input(Input action);
+  void give_input(const std::function<void(TimePoint now)>& action);
   void carry_out();
+  void send_ike(const std::vector<ike::Datagram>& datagrams);
+  // The machine's own time.
+  TimePoint now() const { return machine_clock_.local(env_.clock.now()); }
+  template <typename Command>
+  void command_on_child(std::uint64_t pick, Command command);
+  template <typename Command>
+  void command_on_ike(std::uint64_t pick, Command command);
   void say(const std::string& what) const { env_.story.tell(name_, what); }
 
   void tick();
@@ -93,8 +111,10 @@ class Node final : public MemberPort {
   unsigned index_;
   std::string name_;
   Hooks hooks_;
+  LocalClock machine_clock_;
   Dice dice_;
   SeededRandom random_;
+  Steps steps_;
   StoryLog log_;
   Disk disk_;
   CardRunner runner_;
@@ -117,7 +137,9 @@ class Node final : public MemberPort {
   bool owns_addresses_ = false;
   bool card_look_due_ = false;
   bool deaf_lease_ = false;
+  bool upgrade_due_ = false;
   TimePoint timer_at_ = kNever;
+  Duration down_after_step_{};  // for crash_at_step()
 };
 
 }  // namespace tandem::sim

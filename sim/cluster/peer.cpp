@@ -7,7 +7,7 @@ namespace {
 using std::chrono::microseconds;
 using std::chrono::milliseconds;
 
-constexpr std::uint32_t kEpoch = 1;
+constexpr std::size_t kSentMax = 32;
 constexpr std::uint64_t kNoLimit = ~std::uint64_t{0};
 constexpr Duration kScan = milliseconds(200);
 constexpr std::uint8_t kExchangeInit = 34;
@@ -37,10 +37,11 @@ card::Address to_card(std::uint32_t address) {
 Peer::Peer(Environment& environment, std::size_t number, std::uint64_t seed)
     : env_(environment),
       number_(number),
+      temperament_(environment.plan.peers.at(number)),
       name_("peer " + std::to_string(number)),
       random_(seed),
       log_(environment.story, name_),
-      card_(make_card(name_), environment.keys, Mutant::kNone),
+      card_(make_card(name_), environment.keys, nullptr, Mutant::kNone),
       sad_(card_, {}, make_spd(number), random_, log_),
       slow_path_(sad_, outer_net(number), inner_net(number), log_),
       core_(peer_ike(environment.plan, number), random_, *this, log_) {
@@ -63,9 +64,9 @@ Peer::Peer(Environment& environment, std::size_t number, std::uint64_t seed)
 
 void Peer::start() {
   const auto incarnation = static_cast<std::uint16_t>(0xf000 + number_);
-  card_.activate(kEpoch, incarnation, true, false);
+  card_.activate(epoch_, incarnation, true, false);
   card_.renew_lease(std::uint64_t{1} << 62);
-  apply(core_.become_active(env_.clock.now(), {incarnation, kEpoch, {0, 0}}, true));
+  apply(core_.become_active(env_.clock.now(), {incarnation, epoch_, {0, 0}}, true));
   scan();
 }
 
@@ -80,9 +81,9 @@ void Peer::apply(ike::Step step) {
     if (const ike::IkeSaState* state = core_.state(spi)) install(*state);
   }
   for (const ike::LocalSpi spi : step.removed) remove(spi, {});
-  std::vector<ike::Datagram> out = std::move(step.free);
-  for (ike::Step::Gated& gated : step.gated) out.push_back(std::move(gated.datagram));
-  for (const ike::Datagram& datagram : out) {
+  std::vector<ike::Datagram> datagrams = std::move(step.free);
+  for (ike::Step::Gated& gated : step.gated) datagrams.push_back(std::move(gated.datagram));
+  for (const ike::Datagram& datagram : datagrams) {
     const std::size_t marker = datagram.local.port == 4500 ? 4 : 0;
     const ByteView message = ByteView(datagram.octets).subspan(marker);
     if (message.size() > 19 && message[18] == kExchangeInit && (message[19] & kFlagResponse) == 0) {
@@ -90,7 +91,10 @@ void Peer::apply(ike::Step step) {
       env_.story.tell(name_, "sends IKE_SA_INIT");
     }
     env_.check.n1.ike(message, name_);
-    env_.network.ike_to_cluster({datagram.remote, datagram.local, datagram.octets});
+    const ike::Datagram out{datagram.remote, datagram.local, datagram.octets};
+    if (hostile()) sent_.push_back(out);
+    if (sent_.size() > kSentMax) sent_.pop_front();
+    env_.network.ike_to_cluster(out);
   }
   arm();
 }
@@ -102,7 +106,7 @@ void Peer::install(const ike::IkeSaState& state) {
     owners_[child.spi_in] = state.local_spi();
     card::Credit credit{};
     credit.limit = credit.notify_at = kNoLimit;
-    credit.epoch = kEpoch;
+    credit.epoch = epoch_;
     sad::SaPair pair{child.spi_in,
                      child.spi_out,
                      child.instance,
@@ -228,6 +232,54 @@ void Peer::rekey_ike() {
   const auto spi = sa();
   if (!spi) return;
   if (auto step = core_.rekey_ike(env_.clock.now(), *spi)) apply(std::move(step).value());
+}
+
+// New IVs, message IDs by RFC 6311, sequence numbers somewhat ahead: what the cluster sees of a cluster's takeover.
+void Peer::jump(std::uint64_t pick) {
+  if (!core_.active() || temperament_ != Temperament::kCluster) return;
+  std::vector<ike::IkeSaState> states;
+  for (const ike::LocalSpi spi : core_.sas()) states.push_back(core_.state(spi)->clone());
+  core_.become_standby();
+  for (ike::IkeSaState& state : states) core_.adopt(env_.clock.now(), std::move(state));
+  ++epoch_;
+  const auto incarnation = static_cast<std::uint16_t>(0xf000 + number_ + 0x10 * (epoch_ & 0x3f));
+  card_.activate(epoch_, incarnation, true, false);
+  for (const std::uint32_t spi : sad_.pairs()) {
+    const auto out = card_.outbound_state(card::spi_index(spi));
+    if (!out || sad_.pair_at(card::spi_index(spi), out->instance) != spi) continue;
+    card::Credit credit{};
+    credit.limit = credit.notify_at = kNoLimit;
+    credit.epoch = epoch_;
+    static_cast<void>(card_.set_inbound_credit(card::spi_index(spi), credit).ok());
+    credit.floor = out->next_sequence + 1 + pick % 200;
+    static_cast<void>(card_.set_outbound_credit(card::spi_index(spi), credit).ok());
+  }
+  env_.story.tell(name_, "its other member takes over");
+  apply(core_.become_active(env_.clock.now(), {incarnation, epoch_, {epoch_, 0}}, pick % 2 == 0));
+}
+
+void Peer::misbehave(Dice& dice) {
+  switch (dice.below(10)) {
+    case 0:
+      rekey_child();
+      return;
+    case 1:
+      rekey_ike();
+      return;
+    case 2:
+      if (dice.chance(10)) reconnect();
+      return;
+    default:
+      break;
+  }
+  if (sent_.empty()) return;
+  ike::Datagram again = sent_[dice.below(sent_.size())];
+  const bool changes = dice.chance(70);
+  for (std::uint64_t flips = changes ? 1 + dice.below(4) : 0; flips > 0 && !again.octets.empty(); --flips) {
+    again.octets[dice.below(again.octets.size())] ^= static_cast<std::uint8_t>(1 + dice.below(255));
+  }
+  if (changes && dice.chance(20)) again.octets.resize(dice.below(again.octets.size() + 1));
+  env_.network.ike_to_cluster(again);
 }
 
 void Peer::reconnect() {

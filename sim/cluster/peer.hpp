@@ -20,6 +20,13 @@ class Peer final : public PeerPort, private ike::ChildSlots {
   void rekey_child();
   void rekey_ike();
   void reconnect();
+  // Of a peer that is itself a cluster: its other member takes over.
+  void jump(std::uint64_t pick);
+  // One act of a hostile peer: something that it sent before, changed or as it was, or a wish at a bad moment.
+  void misbehave(Dice& dice);
+  bool hostile() const { return temperament_ == Temperament::kHostile; }
+  Temperament temperament() const { return temperament_; }
+  std::size_t on_card() const { return card_.installed(); }
 
   const ike::Core& core() const { return core_; }
   const std::string& name() const { return name_; }
@@ -44,6 +51,7 @@ class Peer final : public PeerPort, private ike::ChildSlots {
 
   Environment& env_;
   std::size_t number_;
+  Temperament temperament_;
   std::string name_;
   SeededRandom random_;
   StoryLog log_;
@@ -56,6 +64,8 @@ class Peer final : public PeerPort, private ike::ChildSlots {
   std::map<std::uint32_t, std::uint64_t> packets_;
   TimePoint timer_at_ = kNever;
   unsigned init_requests_ = 0;
+  std::uint32_t epoch_ = 1;
+  std::deque<ike::Datagram> sent_;  // by a hostile one
 };
 
 }  // namespace tandem::sim

@@ -1,28 +1,33 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sim/cluster/session_seam.hpp"
 
+#include "sim/cluster/fault/newer_schema.hpp"
+
 namespace tandem::sim {
 namespace {
 
 constexpr std::uint64_t kTooLow = 40;
 
-// Takes whole frames off the front of `octets`.
-template <typename Visit>
-void each_frame(TimePoint now, Bytes& octets, Visit visit) {
+// Takes whole frames off the front of `octets`. What cannot be read goes through `pass` as it is.
+template <typename Visit, typename Pass>
+void each_frame(TimePoint now, Bytes& octets, Visit visit, Pass pass) {
   std::size_t at = 0;
   while (octets.size() - at >= ha::kFrameLengthOctets) {
     std::size_t size = 0;
     for (std::size_t i = 0; i < ha::kFrameLengthOctets; ++i) size = size << 8 | octets[at + i];
     if (octets.size() - at < ha::kFrameLengthOctets + size) break;
     auto frame = ha::decode_frame(now, ByteView(octets).subspan(at + ha::kFrameLengthOctets, size));
-    TANDEM_ASSERT(frame.ok());
-    visit(*frame);
+    if (frame) {
+      visit(*frame);
+    } else {
+      pass(ByteView(octets).subspan(at, ha::kFrameLengthOctets + size));
+    }
     at += ha::kFrameLengthOctets + size;
   }
   octets.erase(octets.begin(), octets.begin() + static_cast<std::ptrdiff_t>(at));
 }
 
-void append(Bytes& to, const Bytes& more) { to.insert(to.end(), more.begin(), more.end()); }
+void append(Bytes& to, ByteView more) { to.insert(to.end(), more.begin(), more.end()); }
 
 }  // namespace
 
@@ -58,24 +63,28 @@ bool SessionSeam::change_in(ha::Record& record) const {
   return true;
 }
 
+void SessionSeam::append_out(Bytes& out, Bytes frame) const { append(out, newer_ ? from_the_future(frame) : frame); }
+
 Bytes SessionSeam::outgoing(TimePoint now, Bytes octets, Bytes& forged) {
-  if (idle() || octets.empty()) return octets;
+  if ((idle() && !newer_) || octets.empty()) return octets;
   Bytes out;
   std::uint64_t acknowledged = 0;
-  each_frame(now, octets, [&](ha::Frame& frame) {
+  const auto visit = [&](ha::Frame& frame) {
     if (auto* hello = std::get_if<ha::Hello>(&frame)) {
       if (mutant_ == Mutant::kForgetfulStore) hello->activations = {};
-      append(out, ha::encode_hello(*hello));
+      if (newer_) ++hello->schema_version;
+      append_out(out, ha::encode_hello(*hello));
     } else if (auto* record = std::get_if<ha::RecordFrame>(&frame)) {
       const bool wanted = mutant_ == Mutant::kForgedAck ? std::holds_alternative<ha::Credits>(record->record)
                                                         : std::holds_alternative<ha::IkeUpsert>(record->record);
       if (wanted) acknowledged = record->number;
       change_out(record->record);
-      append(out, ha::encode_record(now, record->number, record->record));
+      append_out(out, ha::encode_record(now, record->number, record->record));
     } else {
-      append(out, ha::encode_ack(std::get<ha::AckFrame>(frame).number));
+      append_out(out, ha::encode_ack(std::get<ha::AckFrame>(frame).number));
     }
-  });
+  };
+  each_frame(now, octets, visit, [&](ByteView raw) { append(out, raw); });
   const bool forges = mutant_ == Mutant::kForgedAck || mutant_ == Mutant::kGatedAtOnce;
   if (forges && acknowledged != 0) {
     forged = ha::encode_ack(acknowledged);
@@ -88,7 +97,7 @@ Bytes SessionSeam::incoming(TimePoint now, const Bytes& octets) {
   if (idle()) return octets;
   append(incoming_, octets);
   Bytes in;
-  each_frame(now, incoming_, [&](ha::Frame& frame) {
+  const auto visit = [&](ha::Frame& frame) {
     if (auto* hello = std::get_if<ha::Hello>(&frame)) {
       append(in, ha::encode_hello(*hello));
     } else if (auto* record = std::get_if<ha::RecordFrame>(&frame)) {
@@ -97,7 +106,8 @@ Bytes SessionSeam::incoming(TimePoint now, const Bytes& octets) {
     } else if (std::get<ha::AckFrame>(frame).number > forged_) {
       append(in, ha::encode_ack(std::get<ha::AckFrame>(frame).number));
     }
-  });
+  };
+  each_frame(now, incoming_, visit, [&](ByteView raw) { append(in, raw); });
   return in;
 }
 

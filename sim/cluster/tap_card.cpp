@@ -12,8 +12,8 @@ constexpr std::uint64_t kBlock = 512;
 
 }  // namespace
 
-TapCard::TapCard(std::unique_ptr<driver::InprocCard> inner, KeyTable& keys, Mutant mutant)
-    : inner_(std::move(inner)), keys_(keys), mutant_(mutant) {}
+TapCard::TapCard(std::unique_ptr<driver::InprocCard> inner, KeyTable& keys, Steps* steps, Mutant mutant)
+    : inner_(std::move(inner)), keys_(keys), steps_(steps), mutant_(mutant) {}
 
 KeyId TapCard::key_out(std::uint32_t target, std::uint32_t spi) const {
   for (const auto& [slot, entry] : outbound_) {
@@ -23,6 +23,7 @@ KeyId TapCard::key_out(std::uint32_t target, std::uint32_t spi) const {
 }
 
 void TapCard::activate(std::uint32_t epoch, std::uint16_t incarnation, bool armed, bool solo) {
+  count_step();
   if (armed) {
     ++step_.activations;
     if (first_epoch_ == 0) first_epoch_ = epoch;
@@ -100,6 +101,7 @@ driver::CardResult<> TapCard::set_route(std::uint32_t route, std::uint64_t value
 }
 
 driver::CardResult<> TapCard::clear() {
+  count_step();
   step_.cleared = true;
   outbound_.clear();
   installed_.clear();

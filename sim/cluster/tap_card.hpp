@@ -9,13 +9,15 @@
 
 #include "driver/inproc/inproc_card.hpp"
 #include "sim/cluster/checker/keys.hpp"
+#include "sim/cluster/fault/steps.hpp"
 #include "sim/cluster/mutant.hpp"
 
 namespace tandem::sim {
 
 class TapCard final : public driver::Card {
  public:
-  TapCard(std::unique_ptr<driver::InprocCard> inner, KeyTable& keys, Mutant mutant);
+  // `steps`: counts the host's writes; null for a card whose host never dies.
+  TapCard(std::unique_ptr<driver::InprocCard> inner, KeyTable& keys, Steps* steps, Mutant mutant);
 
   driver::InprocCard& inner() { return *inner_; }
 
@@ -90,7 +92,12 @@ class TapCard final : public driver::Card {
   driver::CardResult<> health() const override { return inner_->health(); }
 
  private:
+  void count_step() {
+    if (steps_ != nullptr) steps_->step();
+  }
+  // Of a single SA.
   void note_write() {
+    count_step();
     if (step_.activations == 0) ++step_.writes_before_activation;
   }
   card::Credit out_credit(card::Credit credit) const;
@@ -98,6 +105,7 @@ class TapCard final : public driver::Card {
 
   std::unique_ptr<driver::InprocCard> inner_;
   KeyTable& keys_;
+  Steps* steps_;
   Mutant mutant_;
   Step step_;
   struct Outbound {

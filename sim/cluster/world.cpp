@@ -13,28 +13,38 @@ constexpr std::uint64_t kStepsMax = 3'000'000;  // of the scheduler: more is a l
 constexpr std::size_t kCapturedMax = 64;
 constexpr Duration kFirstCall = milliseconds(250);
 constexpr Duration kTrafficStart = milliseconds(300);
+constexpr Duration kHealing = milliseconds(600);  // before the first look whether all is well
+constexpr Duration kLookInterval = milliseconds(200);
+constexpr unsigned kWellLooks = 4;                 // in a row
 constexpr Duration kLastLook = milliseconds(600);  // traffic must have flowed in the time before the end
 
 class World {
  public:
-  World(std::uint64_t seed, Mutant mutant, bool told);
+  World(const Plan& plan, Mutant mutant, bool told);
   RunResult run();
 
  private:
   TimePoint at(Duration since_start) const { return start_ + since_start; }
+  Duration next_packet();
   void send_host(std::size_t peer);
   void send_peer(std::size_t peer);
   void attack();
+  void misbehave(std::size_t peer);
   void replay_burst();
   void apply(const Fault& fault);
   void apply_to(Node& node, const Fault& fault);
+  void apply_to_network(const Fault& fault);
+  void apply_to_peer(Peer& peer, FaultKind kind, std::uint64_t pick);
+  void restart(Node& node, Duration after);
   Node* target(Target target);
   void became_active(Node& node, bool keeps, bool handover);
-  void check_end();
+  bool flows(TimePoint last) const { return clock_.now() - last <= kLastLook; }
+  void check_end(Report& report);
+  bool all_is_well();
+  bool run_clock();
   std::vector<Node*> nodes() { return {nodes_[0].get(), nodes_[1].get()}; }
 
   Plan plan_;
-  std::uint64_t seed_;
   Mutant mutant_;
   Scheduler clock_;
   Story story_;
@@ -56,15 +66,14 @@ class World {
   RunResult result_;
 };
 
-World::World(std::uint64_t seed, Mutant mutant, bool told)
-    : plan_(draw_plan(seed)),
-      seed_(seed),
+World::World(const Plan& plan, Mutant mutant, bool told)
+    : plan_(plan),
       mutant_(mutant),
       story_(clock_, told),
-      dice_(seed * 31 + 7),
+      dice_(plan.seed * 31 + 7),
       report_(story_),
       check_(report_, plan_),
-      network_(clock_, plan_, seed * 31 + 8, story_),
+      network_(clock_, plan_, plan.seed * 31 + 8, story_),
       env_{clock_, story_, plan_, network_, keys_, check_, report_, mutant},
       start_(clock_.now()) {
   Node::Hooks hooks;
@@ -75,11 +84,11 @@ World::World(std::uint64_t seed, Mutant mutant, bool told)
     if (sender != sender_.end()) last_to_host_[sender->second] = clock_.now();
   };
   for (unsigned i = 0; i < 2; ++i) {
-    nodes_[i] = std::make_unique<Node>(env_, i, seed * 31 + 9 + i, hooks);
+    nodes_[i] = std::make_unique<Node>(env_, i, plan_.seed * 31 + 9 + i, hooks);
     network_.attach(i, *nodes_[i]);
   }
-  for (std::size_t i = 0; i < plan_.peers; ++i) {
-    peers_.push_back(std::make_unique<Peer>(env_, i, seed * 31 + 20 + i));
+  for (std::size_t i = 0; i < plan_.peers.size(); ++i) {
+    peers_.push_back(std::make_unique<Peer>(env_, i, plan_.seed * 31 + 20 + i));
     network_.attach(*peers_.back());
     peers_.back()->on_delivered = [this, i](std::uint64_t) {
       ++result_.packets;
@@ -90,19 +99,27 @@ World::World(std::uint64_t seed, Mutant mutant, bool told)
     captured_.push_back(frame);
     if (captured_.size() > kCapturedMax) captured_.pop_front();
   };
-  result_.seed = seed;
+  result_.seed = plan_.seed;
+}
+
+// Thinner once the faults are over: what is left to prove is that it flows.
+Duration World::next_packet() {
+  constexpr Duration kThinMax = milliseconds(50);
+  Duration gap = plan_.packet_gap;
+  if (clock_.now() > at(plan_.faults_end) + milliseconds(300)) gap = std::max(gap, std::min(4 * gap, kThinMax));
+  return dice_.between(gap / 4, gap * 7 / 4);
 }
 
 void World::send_host(std::size_t peer) {
   network_.to_cluster(card::Port::kInner, build_traffic(mac_of(1, 1), kInnerHost, peer_host(peer), next_number_++));
-  clock_.after(dice_.between(plan_.packet_gap / 4, plan_.packet_gap * 7 / 4), [this, peer] { send_host(peer); });
+  clock_.after(next_packet(), [this, peer] { send_host(peer); });
 }
 
 void World::send_peer(std::size_t peer) {
   const std::uint64_t number = next_number_++;
   sender_[number] = peer;
   peers_[peer]->send_traffic(number);
-  clock_.after(dice_.between(plan_.packet_gap / 4, plan_.packet_gap * 7 / 4), [this, peer] { send_peer(peer); });
+  clock_.after(next_packet(), [this, peer] { send_peer(peer); });
 }
 
 void World::attack() {
@@ -111,6 +128,12 @@ void World::attack() {
     network_.to_member(static_cast<unsigned>(dice_.below(2)), captured_[dice_.below(captured_.size())]);
   }
   clock_.after(dice_.between(milliseconds(1), milliseconds(40)), [this] { attack(); });
+}
+
+void World::misbehave(std::size_t peer) {
+  if (clock_.now() >= at(plan_.faults_end)) return;
+  peers_[peer]->misbehave(dice_);
+  clock_.after(dice_.between(milliseconds(2), milliseconds(60)), [this, peer] { misbehave(peer); });
 }
 
 void World::replay_burst() {
@@ -137,11 +160,11 @@ void World::apply(const Fault& fault) {
     });
     for (const auto& peer : peers_) init_requests_before_.push_back(peer->init_requests());
   }
-  const double ms = std::chrono::duration<double, std::milli>(fault.length).count();
   if (story_.told()) {
+    const double ms = std::chrono::duration<double, std::milli>(fault.length).count();
     char text[160];
-    std::snprintf(text, sizeof text, "%s, %s, %.1f ms", to_string(fault.kind).c_str(), to_string(fault.target).c_str(),
-                  ms);
+    std::snprintf(text, sizeof text, "%s, %s, %.1f ms", std::string(to_string(fault.kind)).c_str(),
+                  std::string(to_string(fault.target)).c_str(), ms);
     story_.tell("fault", text);
   }
   const std::uint64_t pick = dice_.u64();
@@ -149,16 +172,56 @@ void World::apply(const Fault& fault) {
     case FaultKind::kCrashBoth:
       for (Node* node : nodes()) {
         node->crash_machine();
-        clock_.after(fault.length, [node] {
-          if (!node->powered()) node->power_on();
-        });
+        restart(*node, fault.length);
       }
       break;
+    case FaultKind::kStuckPartner:
+      target(Target::kStandby)->hang_loop(fault.length);
+      clock_.after(dice_.between(fault.length / 3, fault.length), [this] {
+        Node& active = *target(Target::kActive);
+        active.crash_daemon();
+        restart(active, milliseconds(150));
+      });
+      break;
+    case FaultKind::kPeerRekeyChild:
+    case FaultKind::kPeerRekeyIke:
+    case FaultKind::kPeerReconnect:
+    case FaultKind::kPeerJump:
+      apply_to_peer(*peers_[pick % peers_.size()], fault.kind, pick / 8);
+      break;
+    case FaultKind::kReplayBurst:
+      replay_burst();
+      break;
+    default:
+      apply_to_network(fault);
+      apply_to(*target(fault.target), fault);
+      break;
+  }
+}
+
+void World::restart(Node& node, Duration after) {
+  clock_.after(after, [&node] {
+    if (node.powered()) {
+      node.start_daemon();
+    } else {
+      node.power_on();
+    }
+  });
+}
+
+void World::apply_to_network(const Fault& fault) {
+  switch (fault.kind) {
     case FaultKind::kCutSync:
       network_.cut_sync(fault.length);
       break;
     case FaultKind::kResetSync:
       network_.reset_sync();
+      break;
+    case FaultKind::kSlowSync:
+      network_.slow_sync(fault.length);
+      break;
+    case FaultKind::kCorruptSync:
+      network_.corrupt_sync(fault.length);
       break;
     case FaultKind::kDeafHeartbeats:
       network_.cut_heartbeats(plan_.deaf_from, fault.length);
@@ -170,20 +233,33 @@ void World::apply(const Fault& fault) {
       network_.cut_heartbeats(0, fault.length);
       network_.cut_heartbeats(1, fault.length);
       break;
-    case FaultKind::kPeerRekeyChild:
-      peers_[pick % peers_.size()]->rekey_child();
+    case FaultKind::kStaleSwitch:
+      network_.stale_switches(fault.length);
       break;
-    case FaultKind::kPeerRekeyIke:
-      peers_[pick % peers_.size()]->rekey_ike();
+    case FaultKind::kStorm:
+      network_.storm(fault.length);
       break;
-    case FaultKind::kPeerReconnect:
-      peers_[pick % peers_.size()]->reconnect();
-      break;
-    case FaultKind::kReplayBurst:
-      replay_burst();
+    case FaultKind::kDamage:
+      network_.damage(fault.length);
       break;
     default:
-      apply_to(*target(fault.target), fault);
+      break;
+  }
+}
+
+void World::apply_to_peer(Peer& peer, FaultKind kind, std::uint64_t pick) {
+  switch (kind) {
+    case FaultKind::kPeerRekeyChild:
+      peer.rekey_child();
+      break;
+    case FaultKind::kPeerRekeyIke:
+      peer.rekey_ike();
+      break;
+    case FaultKind::kPeerReconnect:
+      peer.reconnect();
+      break;
+    default:
+      peer.jump(pick);
       break;
   }
 }
@@ -192,13 +268,14 @@ void World::apply_to(Node& node, const Fault& fault) {
   switch (fault.kind) {
     case FaultKind::kCrashDaemon:
       node.crash_daemon();
-      clock_.after(fault.length, [&node] { node.start_daemon(); });
+      restart(node, fault.length);
       break;
     case FaultKind::kCrashMachine:
       node.crash_machine();
-      clock_.after(fault.length, [&node] {
-        if (!node.powered()) node.power_on();
-      });
+      restart(node, fault.length);
+      break;
+    case FaultKind::kCrashAtStep:
+      node.crash_at_step(fault.count, fault.length);
       break;
     case FaultKind::kPauseDaemon:
       node.pause_process(fault.length);
@@ -212,6 +289,9 @@ void World::apply_to(Node& node, const Fault& fault) {
     case FaultKind::kLeave:
       node.leave(fault.length);
       break;
+    case FaultKind::kUpgrade:
+      node.upgrade(fault.length);
+      break;
     case FaultKind::kTakeover:
       node.take_over();
       break;
@@ -221,9 +301,22 @@ void World::apply_to(Node& node, const Fault& fault) {
     case FaultKind::kRekeyIke:
       node.rekey_ike(dice_.u64());
       break;
+    case FaultKind::kCloseChild:
+      node.close_child(dice_.u64());
+      break;
+    case FaultKind::kCloseIke:
+      node.close_ike(dice_.u64());
+      break;
     case FaultKind::kDiskFull:
       node.disk().set_full(true);
       clock_.after(fault.length, [&node] { node.disk().set_full(false); });
+      break;
+    case FaultKind::kLostFsync:
+      node.disk().set_lying(true);
+      clock_.after(fault.length, [this, &node] {
+        node.crash_machine();
+        restart(node, milliseconds(150));
+      });
       break;
     default:
       break;
@@ -244,27 +337,47 @@ void World::became_active(Node& node, bool keeps, bool handover) {
   if (dice_.chance(40)) clock_.after(dice_.between(Duration{0}, milliseconds(5)), [this] { replay_burst(); });
 }
 
-void World::check_end() {
+void World::check_end(Report& report) {
   std::vector<const Node*> members{nodes_[0].get(), nodes_[1].get()};
   std::vector<const Peer*> peers;
   for (const auto& peer : peers_) peers.push_back(peer.get());
   // Members of different configurations are nobody's pair: only safety counts.
   if (plan_.mismatch) return;
-  check_agreement(report_, members, peers, plan_.split);
+  check_agreement(report, members, peers, plan_.split);
   for (std::size_t i = 0; i < peers_.size(); ++i) {
-    if (clock_.now() - last_to_host_[i] > kLastLook)
-      report_.violation("liveness", peers_[i]->name() + " reaches no host");
-    if (clock_.now() - last_to_peer_[i] > kLastLook)
-      report_.violation("liveness", "no host reaches " + peers_[i]->name());
+    if (peers_[i]->hostile()) continue;
+    if (!flows(last_to_host_[i])) report.violation("liveness", peers_[i]->name() + " reaches no host");
+    if (!flows(last_to_peer_[i])) report.violation("liveness", "no host reaches " + peers_[i]->name());
     if (plan_.single && paired_at_fault_ && peers_[i]->init_requests() != init_requests_before_[i]) {
-      report_.violation("liveness", peers_[i]->name() + " had to connect anew after a single fault");
+      report.violation("liveness", peers_[i]->name() + " had to connect anew after a single fault");
     }
   }
 }
 
+// As check_end(), to itself.
+bool World::all_is_well() {
+  const Story quiet(clock_, false);
+  Report report(quiet);
+  check_end(report);
+  return report.clean();
+}
+
+// To the plan's end, or until all has been well for a while after the last fault.
+bool World::run_clock() {
+  if (!clock_.run_until(at(plan_.faults_end) + kHealing, kStepsMax)) return false;
+  for (unsigned well = 0; clock_.now() < at(plan_.end);) {
+    if (!plan_.patient) well = all_is_well() ? well + 1 : 0;
+    if (well == kWellLooks) return true;
+    if (!clock_.run_until(std::min(clock_.now() + kLookInterval, at(plan_.end)), kStepsMax)) return false;
+  }
+  return true;
+}
+
 RunResult World::run() {
   if (story_.told()) {
-    story_.tell("plan", std::to_string(plan_.peers) + " peers, " + std::to_string(plan_.faults.size()) + " faults" +
+    std::string peers;
+    for (const Temperament peer : plan_.peers) peers += (peers.empty() ? "" : ", ") + std::string(to_string(peer));
+    story_.tell("plan", "peers: " + peers + "; " + std::to_string(plan_.faults.size()) + " faults" +
                             (plan_.single ? ", single" : "") + (plan_.split ? ", split" : "") +
                             (plan_.mismatch ? ", mismatch" : ""));
   }
@@ -277,6 +390,9 @@ RunResult World::run() {
     });
   }
   clock_.at(at(kTrafficStart), [this] { attack(); });
+  for (std::size_t i = 0; i < peers_.size(); ++i) {
+    if (peers_[i]->hostile()) clock_.at(at(kTrafficStart), [this, i] { misbehave(i); });
+  }
   for (const Fault& fault : plan_.faults) {
     clock_.at(at(fault.at), [this, &fault] { apply(fault); });
   }
@@ -285,16 +401,16 @@ RunResult World::run() {
     story_.tell("network", "no more faults");
   });
   if (mutant_ == Mutant::kForgottenWindow) {
-    for (int i = 4; i < 40; ++i) {
-      clock_.at(at(milliseconds(250) * i), [this] {
+    for (Duration when = milliseconds(1000); when < plan_.faults_end; when += milliseconds(250)) {
+      clock_.at(at(when), [this] {
         for (Node* node : nodes()) node->forget_window(dice_.u64());
       });
     }
   }
-  if (!clock_.run_until(at(plan_.end), kStepsMax)) {
+  if (!run_clock()) {
     report_.violation("livelock", "more than " + std::to_string(kStepsMax) + " steps");
   } else {
-    check_end();
+    check_end(report_);
   }
   if (story_.told()) {
     for (Node* node : nodes()) node->tell_counters();
@@ -305,6 +421,6 @@ RunResult World::run() {
 
 }  // namespace
 
-RunResult run_world(std::uint64_t seed, Mutant mutant, bool told) { return World(seed, mutant, told).run(); }
+RunResult run_world(const Plan& plan, Mutant mutant, bool told) { return World(plan, mutant, told).run(); }
 
 }  // namespace tandem::sim

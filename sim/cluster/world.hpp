@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // One run: the cluster, its peers and the host behind it, the traffic, the attacker, the plan's faults, and at the end
-// liveness and agreement. Everything follows from (seed, mutant).
+// liveness and agreement. Everything follows from (plan, mutant).
 #pragma once
 
 #include "sim/cluster/node.hpp"
@@ -17,6 +17,6 @@ struct RunResult {
   std::uint64_t replays = 0;
 };
 
-RunResult run_world(std::uint64_t seed, Mutant mutant, bool told);
+RunResult run_world(const Plan& plan, Mutant mutant, bool told);
 
 }  // namespace tandem::sim

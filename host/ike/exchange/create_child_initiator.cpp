@@ -56,6 +56,12 @@ void handle_error(Engine& engine, Turn& turn, LiveSa& sa, const PendingRequest& 
       if (ChildSaState* old = find_child(sa.state, pending.child_spi_in)) {
         const std::string name = old->name;
         const bool replaced = old->phase != ChildPhase::kInstalled;
+        if (!replaced && sa.diverged) {
+          // It made other children with a member that is gone. Nobody here knows them, so nobody can delete them:
+          // with the IKE SA they go.
+          reauthenticate(engine, turn, sa, "its children are another member's");
+          return;
+        }
         remove_child(engine, turn, sa, pending.child_spi_in);
         if (!replaced) engine.want(turn, sa, {RequestKind::kCreateChild, 0, name, turn.now, {}, 0});
       }

@@ -40,6 +40,9 @@ void handle_rekey_ike_request(Engine& engine, Turn& turn, LiveSa& sa, const Requ
 bool start_rekey_ike(Engine& engine, Turn& turn, LiveSa& sa, const Intent& intent);
 void handle_rekey_ike_response(Engine& engine, Turn& turn, LiveSa& sa, const PendingRequest& pending,
                                const Payloads& payloads);
+// The peer holds what nobody here knows any more (keys of a rekey: REK-009; children). This SA's children carry on
+// until a fresh IKE SA with fresh children stands.
+void reauthenticate(Engine& engine, Turn& turn, LiveSa& sa, std::string_view why);
 // The IKE SA that replaces `old` takes its children.
 void inherit_children(Engine& engine, Turn& turn, LiveSa& successor, LiveSa& old);
 // Something authentic arrived on an SA that a peer's rekey made: the peer holds its keys.

@@ -101,7 +101,8 @@ void replace_old_sa(Engine& engine, Turn& turn, LiveSa& sa, const Attempt& attem
     if (child.phase != ChildPhase::kInstalled || child.name == attempt.child) continue;
     engine.want(turn, sa, {RequestKind::kCreateChild, 0, child.name, turn.now, {}, 0});
   }
-  old->close_at = turn.now + kTemporaryWait;
+  // A diverged one carries nothing that could still be on its way.
+  old->close_at = old->diverged ? turn.now : turn.now + kTemporaryWait;
   turn.touch(*attempt.replaces);
 }
 

@@ -17,6 +17,7 @@ constexpr unsigned kSendsMax = 3;
 constexpr std::array<Duration, kSendsMax> kWaits{std::chrono::milliseconds(500), std::chrono::milliseconds(1500),
                                                  std::chrono::seconds(4)};
 constexpr std::array<int, kAttemptsMax> kFactors{1, 3, 7};
+constexpr Duration kPace = std::chrono::milliseconds(1);
 constexpr std::uint32_t kJumpLogged = 1u << 16;
 
 void begin_attempt(Engine& engine, Turn& turn, LiveSa& sa, unsigned attempt) {
@@ -45,6 +46,18 @@ void send(Engine& engine, Turn& turn, LiveSa& sa) {
   sa.sync_at = turn.now + kWaits[sync.sends] * kFactors[sync.attempt];
   ++sync.sends;
   turn.touch(sa.state.local_spi());
+}
+
+// The peer answered under IDs that we never used: with another member it may have rekeyed or deleted children, as a
+// split cluster lets it. A rekey of each tells: the peer refuses what it does not know.
+void verify_children(Engine& engine, Turn& turn, LiveSa& sa) {
+  if (!sa.diverged) return;
+  for (const ChildSaState& child : sa.state.children) {
+    if (child.phase != ChildPhase::kInstalled || engine.wants(sa, RequestKind::kRekeyChild, child.spi_in)) continue;
+    // Paced, as all SAs of a cluster may be in doubt at once.
+    const TimePoint when = turn.now + engine.jitter(kPace * static_cast<std::int64_t>(engine.sas.size() - 1));
+    engine.want(turn, sa, {RequestKind::kRekeyChild, child.spi_in, child.name, when, {}, 0});
+  }
 }
 
 }  // namespace
@@ -124,6 +137,7 @@ void handle_sync_response(Engine& engine, Turn& turn, LiveSa& sa, const Payloads
   engine.count(IkeCounter::kSyncDone);
   engine.log.info(name_of(sa) + ": message IDs in sync, next " + std::to_string(state.next_send_id) + " and " +
                   std::to_string(state.next_recv_id));
+  verify_children(engine, turn, sa);
 }
 
 void run_sync(Engine& engine, Turn& turn, LiveSa& sa) {

@@ -10,6 +10,8 @@
 namespace tandem::ike::exchange {
 namespace {
 
+constexpr std::string_view kLostKeys = "keys of its rekey died with a member";
+
 std::uint64_t read_ike_spi(const Bytes& spi) {
   std::uint64_t value = 0;
   for (const std::uint8_t octet : spi) value = value << 8 | octet;
@@ -69,23 +71,6 @@ void drop_superseded(Engine& engine, Turn& turn, LiveSa& sa) {
   engine.remove_sa(turn, *first, "superseded by another rekey");
 }
 
-// REK-009: the peer holds a new SA with keys that nobody knows any more. The old SA's children carry on until a
-// fresh IKE SA with fresh children stands.
-void reauthenticate(Engine& engine, Turn& turn, LiveSa& sa) {
-  if (sa.peer->children.empty()) return;
-  std::string child = sa.peer->children.front().name;
-  for (const ChildSaState& held : sa.state.children) {
-    if (held.phase == ChildPhase::kInstalled) child = held.name;
-  }
-  sa.state.phase = IkePhase::kReplaced;
-  sa.lost_rekey = false;
-  turn.change(sa.state.local_spi());
-  const Endpoint local = sa.state.local;
-  const Endpoint remote = sa.state.remote;
-  engine.log.info(name_of(sa) + ": keys of its rekey died with a member, authenticating anew");
-  start_attempt(engine, turn, *sa.peer, child, local, remote, sa.state.local_spi());
-}
-
 void retry_later(Engine& engine, Turn& turn, LiveSa& sa, Duration wait) {
   engine.want(turn, sa, {RequestKind::kRekeyIke, 0, {}, turn.now + wait + engine.jitter(wait), {}, 0});
 }
@@ -98,7 +83,7 @@ void handle_error(Engine& engine, Turn& turn, LiveSa& sa, const wire::NotifyPayl
   }
   if (error != nullptr) engine.log.info(name_of(sa) + ": rekey refused: " + wire::to_string(error->type));
   if (sa.lost_rekey) {
-    reauthenticate(engine, turn, sa);
+    reauthenticate(engine, turn, sa, kLostKeys);
     return;
   }
   if (error != nullptr && error->type == wire::NotifyType::kInvalidKePayload && error->data.size() == 2 &&
@@ -146,6 +131,21 @@ void finish(Engine& engine, Turn& turn, LiveSa& old, LiveSa& ours, const Bytes& 
 }
 
 }  // namespace
+
+void reauthenticate(Engine& engine, Turn& turn, LiveSa& sa, std::string_view why) {
+  if (sa.peer->children.empty()) return;
+  std::string child = sa.peer->children.front().name;
+  for (const ChildSaState& held : sa.state.children) {
+    if (held.phase == ChildPhase::kInstalled) child = held.name;
+  }
+  sa.state.phase = IkePhase::kReplaced;
+  sa.lost_rekey = false;
+  turn.change(sa.state.local_spi());
+  const Endpoint local = sa.state.local;
+  const Endpoint remote = sa.state.remote;
+  engine.log.info(name_of(sa) + ": " + std::string(why) + ", authenticating anew");
+  start_attempt(engine, turn, *sa.peer, child, local, remote, sa.state.local_spi());
+}
 
 void inherit_children(Engine& engine, Turn& turn, LiveSa& successor, LiveSa& old) {
   const LocalSpi new_spi = successor.state.local_spi();
@@ -278,18 +278,18 @@ void handle_rekey_ike_response(Engine& engine, Turn& turn, LiveSa& sa, const Pen
     return;
   }
   if (!sa.dh) {
-    reauthenticate(engine, turn, sa);
+    reauthenticate(engine, turn, sa, kLostKeys);
     return;
   }
   const auto choice = check_ike_answer(offer_ike(sa.peer->proposals, ike_spi_octets(pending.new_ike_spi)), *answer);
   if (!choice || choice->peer_spi.size() != 8 || read_ike_spi(choice->peer_spi) == 0 ||
       choice->suite.group != sa.dh->group() || ke->group != static_cast<std::uint16_t>(sa.dh->group())) {
-    reauthenticate(engine, turn, sa);
+    reauthenticate(engine, turn, sa, kLostKeys);
     return;
   }
   const auto shared = sa.dh->derive(ke->data);
   if (!shared) {
-    reauthenticate(engine, turn, sa);
+    reauthenticate(engine, turn, sa, kLostKeys);
     return;
   }
   IkeSaState state =

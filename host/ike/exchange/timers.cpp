@@ -20,6 +20,8 @@ bool counters_in_doubt(const LiveSa& sa) {
 void resend(Engine& engine, Turn& turn, LiveSa& sa) {
   if (counters_in_doubt(sa)) {
     engine.log.info(name_of(sa) + ": silent since the takeover, its message IDs are in doubt");
+    // A request of ours explains what the peer may have changed; after a mere liveness check nothing does.
+    sa.diverged = sa.state.pending->kind == RequestKind::kLiveness;
     run_sync(engine, turn, sa);
     return;
   }

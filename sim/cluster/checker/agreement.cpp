@@ -12,10 +12,14 @@ struct Picture {
   friend bool operator==(const Picture&, const Picture&) = default;
 };
 
-Picture of_cluster(const ike::Core& core) {
+// `hostile`: addresses of peers whose SAs nobody answers for.
+using Addresses = std::set<std::uint32_t>;
+
+Picture of_cluster(const ike::Core& core, const Addresses& hostile) {
   Picture picture;
   for (const ike::LocalSpi spi : core.sas()) {
     const ike::IkeSaState& state = *core.state(spi);
+    if (hostile.contains(state.remote.address.ipv4_value())) continue;
     if (state.phase == ike::IkePhase::kEstablished) picture.ike_sas.insert({state.spi_i, state.spi_r});
     for (const ike::ChildSaState& child : state.children) {
       if (child.phase != ike::ChildPhase::kInstalled) continue;
@@ -28,6 +32,7 @@ Picture of_cluster(const ike::Core& core) {
 Picture of_peers(const std::vector<const Peer*>& peers) {
   Picture picture;
   for (const Peer* peer : peers) {
+    if (peer->hostile()) continue;
     for (const ike::LocalSpi spi : peer->core().sas()) {
       const ike::IkeSaState& state = *peer->core().state(spi);
       if (state.phase == ike::IkePhase::kEstablished) picture.ike_sas.insert({state.spi_i, state.spi_r});
@@ -60,6 +65,15 @@ void check_card(Report& report, const Node& node) {
   }
 }
 
+void check_card(Report& report, const Peer& peer) {
+  std::size_t held = 0;
+  for (const ike::LocalSpi spi : peer.core().sas()) held += peer.core().state(spi)->children.size();
+  if (peer.on_card() != held) {
+    report.violation("agreement", peer.name() + ": " + std::to_string(peer.on_card()) + " SAs on the card, " +
+                                      std::to_string(held) + " children");
+  }
+}
+
 }  // namespace
 
 void check_agreement(Report& report, const std::vector<const Node*>& nodes, const std::vector<const Peer*>& peers,
@@ -81,24 +95,29 @@ void check_agreement(Report& report, const std::vector<const Node*>& nodes, cons
     report.violation("agreement", "no member is active");
     return;
   }
-  const Picture cluster = of_cluster(active->member()->ike());
+  Addresses hostile;
+  for (std::size_t i = 0; i < peers.size(); ++i) {
+    if (peers[i]->hostile()) hostile.insert(peer_address(i));
+  }
+  const std::size_t honest = peers.size() - hostile.size();
+  const Picture cluster = of_cluster(active->member()->ike(), hostile);
   const Picture outside = of_peers(peers);
   if (!split && cluster != outside) {
     report.violation("agreement", "cluster: " + sizes(cluster) + "; peers: " + sizes(outside) + "; not the same");
   }
-  if (!split && (outside.ike_sas.size() != peers.size() || outside.children.size() != peers.size())) {
-    report.violation("agreement", std::to_string(peers.size()) + " peers with " + sizes(outside));
+  if (!split && (outside.ike_sas.size() != honest || outside.children.size() != honest)) {
+    report.violation("agreement", std::to_string(honest) + " peers with " + sizes(outside));
   }
   for (const Node* node : nodes) check_card(report, *node);
+  for (const Peer* peer : peers) check_card(report, *peer);
   const Node* standby = nodes[0] == active ? nodes[1] : nodes[0];
   if (!active->member()->in_sync() || !standby->member()->in_sync()) {
     report.violation("agreement",
                      "the members are not in sync: " + std::string(to_string(active->member()->partnership())));
     return;
   }
-  if (of_cluster(standby->member()->ike()) != cluster) {
-    report.violation("agreement", "the standby holds " + sizes(of_cluster(standby->member()->ike())) + ", the active " +
-                                      sizes(cluster));
+  if (const Picture shadow = of_cluster(standby->member()->ike(), hostile); shadow != cluster) {
+    report.violation("agreement", "the standby holds " + sizes(shadow) + ", the active " + sizes(cluster));
   }
 }
 

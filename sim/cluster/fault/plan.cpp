@@ -17,6 +17,12 @@ constexpr Duration kQuietSingle = milliseconds(3500);
 // The first liveness check of a rekeyed IKE SA comes after 10 s, whatever is configured.
 constexpr Duration kQuietRekeyed = milliseconds(14'000);
 constexpr Duration kQuiet = milliseconds(7000);
+// A cluster gives up nothing in the first minute after its takeover, so a peer of that kind is slow to notice that the
+// other side has lost all.
+constexpr Duration kQuietJumped = milliseconds(90'000);
+// What some faults do after their length: starting again.
+constexpr Duration kRestart = milliseconds(250);
+constexpr int kDriftMaxPpm = 5000;  // ten times what a clock under NTP may be off
 
 struct Kind {
   FaultKind kind;
@@ -31,24 +37,50 @@ constexpr std::array<Kind, static_cast<std::size_t>(FaultKind::kCount)> kKinds{{
     {FaultKind::kCrashDaemon, "crash of the daemon", 14, 10, false, milliseconds(20), milliseconds(800)},
     {FaultKind::kCrashMachine, "crash of the machine", 10, 10, false, milliseconds(100), milliseconds(1200)},
     {FaultKind::kCrashBoth, "crash of both machines", 1, 0, false, milliseconds(100), milliseconds(600)},
+    {FaultKind::kCrashAtStep, "crash of the daemon at a step", 10, 10, false, milliseconds(20), milliseconds(500)},
     {FaultKind::kPauseDaemon, "pause of the daemon", 9, 6, false, milliseconds(5), milliseconds(300)},
     {FaultKind::kPauseMachine, "pause of the machine", 7, 4, false, milliseconds(5), milliseconds(400)},
     {FaultKind::kHangLoop, "hang of the main loop", 6, 3, false, milliseconds(5), milliseconds(250)},
     {FaultKind::kLeave, "stop in good order", 4, 4, false, milliseconds(50), milliseconds(600)},
+    {FaultKind::kUpgrade, "upgrade", 3, 3, false, milliseconds(50), milliseconds(400)},
     {FaultKind::kCutSync, "cut of the session", 6, 3, false, milliseconds(10), milliseconds(900)},
     {FaultKind::kResetSync, "reset of the session", 6, 3, false, {}, {}},
+    {FaultKind::kSlowSync, "slow session", 4, 3, false, milliseconds(50), milliseconds(900)},
+    {FaultKind::kCorruptSync, "damage on the session", 4, 3, false, milliseconds(10), milliseconds(300)},
+    {FaultKind::kStuckPartner, "a stuck partner, then death", 6, 0, false, milliseconds(200), milliseconds(950)},
     {FaultKind::kDeafHeartbeats, "loss of heartbeats one way", 8, 4, false, milliseconds(10), milliseconds(300)},
-    {FaultKind::kCutHeartbeats, "loss of heartbeats both ways", 8, 0, true, milliseconds(10), milliseconds(300)},
-    {FaultKind::kPartition, "partition", 10, 0, true, milliseconds(20), milliseconds(1500)},
-    {FaultKind::kTakeover, "takeover by the operator", 16, 6, false, {}, {}},
+    {FaultKind::kCutHeartbeats, "loss of heartbeats both ways", 10, 0, true, milliseconds(10), milliseconds(300)},
+    {FaultKind::kPartition, "partition", 12, 0, true, milliseconds(20), milliseconds(1500)},
+    {FaultKind::kStaleSwitch, "stale switches", 4, 3, false, milliseconds(50), milliseconds(900)},
+    {FaultKind::kStorm, "storm outside", 4, 3, false, milliseconds(50), milliseconds(600)},
+    {FaultKind::kDamage, "damage outside", 4, 3, false, milliseconds(50), milliseconds(600)},
+    {FaultKind::kTakeover, "takeover by the operator", 18, 6, false, {}, {}},
     {FaultKind::kRekeyChild, "rekey of a child", 6, 2, false, {}, {}},
-    {FaultKind::kRekeyIke, "rekey of an IKE SA", 5, 2, false, {}, {}},
+    {FaultKind::kRekeyIke, "rekey of an IKE SA", 4, 2, false, {}, {}},
+    {FaultKind::kCloseChild, "a child closed by the operator", 2, 0, false, {}, {}},
+    {FaultKind::kCloseIke, "an IKE SA closed by the operator", 2, 0, false, {}, {}},
     {FaultKind::kPeerRekeyChild, "rekey of a child by the peer", 6, 2, false, {}, {}},
-    {FaultKind::kPeerRekeyIke, "rekey of an IKE SA by the peer", 5, 2, false, {}, {}},
+    {FaultKind::kPeerRekeyIke, "rekey of an IKE SA by the peer", 4, 2, false, {}, {}},
     {FaultKind::kPeerReconnect, "a peer connects anew", 4, 0, false, {}, {}},
+    {FaultKind::kPeerJump, "a peer's own takeover", 5, 3, false, {}, {}},
     {FaultKind::kDiskFull, "full disk", 3, 1, false, milliseconds(50), milliseconds(800)},
+    {FaultKind::kLostFsync, "lost fsync, then loss of power", 3, 2, false, milliseconds(50), milliseconds(600)},
     {FaultKind::kReplayBurst, "burst of replays", 5, 0, false, {}, {}},
 }};
+
+template <typename Value, std::size_t kSize>
+std::string_view name_of(const std::array<std::string_view, kSize>& names, Value value) {
+  return names.at(static_cast<std::size_t>(value));
+}
+template <typename Value, std::size_t kSize>
+std::optional<Value> parse_name(const std::array<std::string_view, kSize>& names, std::string_view text) {
+  const auto found = std::find(names.begin(), names.end(), text);
+  if (found == names.end()) return std::nullopt;
+  return static_cast<Value>(found - names.begin());
+}
+
+constexpr std::array<std::string_view, 4> kTargets{"member 1", "member 2", "the active", "the standby"};
+constexpr std::array<std::string_view, 5> kTemperaments{"full", "message IDs", "plain", "cluster", "hostile"};
 
 const Kind& draw_kind(Dice& dice, bool split, bool single) {
   unsigned total = 0;
@@ -77,31 +109,70 @@ Fault draw_fault(Dice& dice, const Plan& plan, Duration at) {
   }
   const std::uint64_t who = dice.below(10);
   fault.target = who < 6 ? Target::kActive : who < 8 ? Target::kStandby : who < 9 ? Target::kFirst : Target::kSecond;
+  if (fault.kind == FaultKind::kCrashAtStep)
+    fault.count = 1 + static_cast<unsigned>(dice.below(dice.chance(50) ? 12 : 120));
   return fault;
+}
+
+void draw_faults(Dice& dice, Plan& plan) {
+  Duration at = kWarmUp + dice.between(Duration{0}, milliseconds(50));
+  const bool is_long = !plan.single && dice.chance(40);
+  const std::uint64_t count = plan.single ? 1 : is_long ? 30 + dice.below(60) : 6 + dice.below(14);
+  for (std::uint64_t i = 0; i < count; ++i) {
+    plan.faults.push_back(draw_fault(dice, plan, at));
+    // Some follow at once, most when the pair may have come together again.
+    at += dice.chance(35) ? dice.between(Duration{0}, milliseconds(60))
+                          : dice.between(milliseconds(50), milliseconds(600));
+  }
+}
+
+Temperament draw_temperament(Dice& dice) {
+  constexpr std::array kTable{Temperament::kFull,       Temperament::kFull,   Temperament::kMessageIds,
+                              Temperament::kMessageIds, Temperament::kPlain,  Temperament::kCluster,
+                              Temperament::kCluster,    Temperament::kHostile};
+  return kTable[dice.below(kTable.size())];
 }
 
 }  // namespace
 
-std::string to_string(FaultKind kind) {
+std::string_view to_string(FaultKind kind) { return kKinds.at(static_cast<std::size_t>(kind)).name; }
+std::optional<FaultKind> parse_fault_kind(std::string_view text) {
   for (const Kind& known : kKinds) {
-    if (known.kind == kind) return std::string(known.name);
+    if (known.name == text) return known.kind;
   }
-  return "?";
+  return std::nullopt;
+}
+std::string_view to_string(Target target) { return name_of(kTargets, target); }
+std::optional<Target> parse_target(std::string_view text) { return parse_name<Target>(kTargets, text); }
+std::string_view to_string(Temperament temperament) { return name_of(kTemperaments, temperament); }
+std::optional<Temperament> parse_temperament(std::string_view text) {
+  return parse_name<Temperament>(kTemperaments, text);
 }
 
-std::string to_string(Target target) {
-  constexpr std::array<std::string_view, 4> kNames{"member 1", "member 2", "the active", "the standby"};
-  return std::string(kNames.at(static_cast<std::size_t>(target)));
+void set_ends(Plan& plan) {
+  plan.faults_end = kWarmUp;
+  bool rekeys = false, jumps = false;
+  for (const Fault& fault : plan.faults) {
+    plan.faults_end = std::max(plan.faults_end, fault.at + fault.length + kRestart);
+    jumps = jumps || (fault.kind == FaultKind::kPeerJump && !plan.single);
+    rekeys = rekeys || fault.kind == FaultKind::kRekeyIke || fault.kind == FaultKind::kPeerRekeyIke;
+  }
+  plan.end = plan.faults_end + (jumps ? kQuietJumped : rekeys ? kQuietRekeyed : plan.single ? kQuietSingle : kQuiet);
+  if (jumps) plan.patient = false;
 }
 
 Plan draw_plan(std::uint64_t seed) {
   Dice dice(seed * 0x9e3779b97f4a7c15 + 1);
   Plan plan;
+  plan.seed = seed;
   const std::uint64_t shape = dice.below(100);
-  plan.single = shape < 20;
-  plan.split = shape >= 20 && shape < 45;
-  plan.mismatch = shape >= 45 && shape < 48;
-  plan.peers = 1 + static_cast<unsigned>(dice.below(3));
+  plan.single = shape < 15;
+  plan.split = shape >= 15 && shape < 40;
+  plan.mismatch = shape >= 40 && shape < 42;
+  plan.patient = dice.chance(25);
+  for (std::uint64_t peers = 1 + dice.below(kPeersMax); peers > 0; --peers) {
+    plan.peers.push_back(draw_temperament(dice));
+  }
   plan.deaf_from = static_cast<unsigned>(dice.below(2));
   const double outer_loss[] = {0, 0, 0.5, 2};
   plan.outer = {plan.single ? 0 : outer_loss[dice.below(4)], dice.chance(50) ? 1.0 : 0.0, microseconds(100),
@@ -110,21 +181,13 @@ Plan draw_plan(std::uint64_t seed) {
                     dice.chance(70) ? microseconds(300) : microseconds(4000)};
   if (plan.split && dice.chance(50)) plan.heartbeat.loss_percent = 20;
   plan.sync = {0, 0, microseconds(50), dice.chance(60) ? microseconds(400) : microseconds(8000)};
-  plan.packet_gap = dice.between(milliseconds(2), milliseconds(20));
-
-  Duration at = kWarmUp + dice.between(Duration{0}, milliseconds(50));
-  const unsigned count = plan.single ? 1 : 6 + static_cast<unsigned>(dice.below(14));
-  for (unsigned i = 0; i < count; ++i) {
-    plan.faults.push_back(draw_fault(dice, plan, at));
-    plan.faults_end = std::max(plan.faults_end, at + plan.faults.back().length);
-    // Some follow at once, most when the pair may have come together again.
-    at += dice.chance(35) ? dice.between(Duration{0}, milliseconds(60))
-                          : dice.between(milliseconds(50), milliseconds(600));
+  for (ClockPlan& clock : plan.clocks) {
+    clock.skew = dice.between(Duration{0}, std::chrono::hours(2000));
+    clock.drift_ppm = dice.chance(50) ? 0 : static_cast<int>(dice.below(2 * kDriftMaxPpm)) - kDriftMaxPpm;
   }
-  const bool rekeys = std::any_of(plan.faults.begin(), plan.faults.end(), [](const Fault& fault) {
-    return fault.kind == FaultKind::kRekeyIke || fault.kind == FaultKind::kPeerRekeyIke;
-  });
-  plan.end = plan.faults_end + (plan.single ? kQuietSingle : rekeys ? kQuietRekeyed : kQuiet);
+  plan.packet_gap = dice.between(milliseconds(2), milliseconds(20));
+  draw_faults(dice, plan);
+  set_ends(plan);
   return plan;
 }
 
