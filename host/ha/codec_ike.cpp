@@ -211,6 +211,8 @@ void write_ike_sa(TimePoint now, schema::IkeSa::Builder out, const ike::IkeSaSta
   out.setMessageIdSync(state.message_id_sync);
   out.setReplayCounterSync(state.replay_counter_sync);
   out.setSyncAttempts(state.sync_attempts);
+  out.setSyncM1Sent(state.sync_m1_sent);
+  out.setSyncM1Seen(state.sync_m1_seen);
   write_responses(out, state.responses);
   if (state.pending) write_pending(out.initPending(), *state.pending);
   capnp::List<schema::ChildSa>::Builder children = out.initChildren(static_cast<unsigned>(state.children.size()));
@@ -245,6 +247,8 @@ ike::IkeSaState read_ike_sa(TimePoint now, schema::IkeSa::Reader in) {
   state.message_id_sync = in.getMessageIdSync();
   state.replay_counter_sync = in.getReplayCounterSync();
   state.sync_attempts = in.getSyncAttempts();
+  state.sync_m1_sent = in.getSyncM1Sent();
+  state.sync_m1_seen = in.getSyncM1Seen();
   state.responses = read_responses(in);
   if (in.hasPending()) state.pending = read_pending(in.getPending());
   require(in.getChildren().size() <= kChildrenMax, "IKE SA: children");

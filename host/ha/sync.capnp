@@ -158,6 +158,8 @@ struct IkeSa {
   established @33 :Moment;
   rekeyDeadline @34 :Moment;
   hardDeadline @35 :Moment;
+  syncM1Sent @36 :UInt32;
+  syncM1Seen @37 :UInt32;
 }
 
 struct StoredResponse {

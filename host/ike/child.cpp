@@ -31,12 +31,12 @@ Fit best_fit(const PeerConfig& peer, const std::vector<wire::TrafficSelector>& l
   return best;
 }
 
+}  // namespace
+
 std::optional<bool> forced_esn(const IkeSaState& state) {
   if (!state.replay_counter_sync || state.children.empty()) return std::nullopt;
   return state.children.front().esn;
 }
-
-}  // namespace
 
 Result<AgreedChild, wire::NotifyType> agree_child(const PeerConfig& peer, const IkeSaState& state,
                                                   const std::vector<wire::Payload>& payloads, bool with_groups,

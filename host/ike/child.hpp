@@ -18,6 +18,9 @@ struct AgreedChild {
   bool narrowed = false;  // ADDITIONAL_TS_POSSIBLE
 };
 
+// The choice of ESN that a further child must make: one replay-counter sync serves all of an IKE SA (SYNC-043).
+std::optional<bool> forced_esn(const IkeSaState& state);
+
 // As responder: what we accept of the peer's SA, TSi and TSr payloads; or the notify that says why nothing.
 // `with_groups` is false in IKE_AUTH. `only` names the rule of a child that is being rekeyed; empty: any.
 Result<AgreedChild, wire::NotifyType> agree_child(const PeerConfig& peer, const IkeSaState& state,

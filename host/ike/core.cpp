@@ -306,12 +306,18 @@ std::optional<LocalSpi> Core::owner_of(std::uint32_t spi_in) const {
 std::uint64_t Core::counter(IkeCounter counter) const { return impl_->counters[static_cast<std::size_t>(counter)]; }
 std::size_t Core::half_open() const { return impl_->half_open.size(); }
 
+std::uint64_t ChildSlots::inbound_gap(std::uint32_t) const { return 0; }
+
 std::string_view to_string(IkeCounter counter) {
   static constexpr std::array<std::string_view, static_cast<std::size_t>(IkeCounter::kCount)> kNames{
-      "received",     "sent",          "retransmits_answered", "retransmits_sent", "malformed",   "unknown_spi",
-      "bad_icv",      "out_of_window", "unexpected",           "auth_failed",      "no_proposal", "ts_unacceptable",
-      "cookies_sent", "established",   "rekeyed_ike",          "rekeyed_child",    "deleted",     "timed_out",
-      "sync_started", "sync_done",     "sync_ignored",         "half_open_dropped"};
+      "received",         "sent",          "retransmits_answered",
+      "retransmits_sent", "malformed",     "unknown_spi",
+      "bad_icv",          "out_of_window", "unexpected",
+      "auth_failed",      "no_proposal",   "ts_unacceptable",
+      "cookies_sent",     "established",   "rekeyed_ike",
+      "rekeyed_child",    "deleted",       "timed_out",
+      "sync_started",     "sync_done",     "sync_ignored",
+      "jumps_asked",      "jumps_granted", "half_open_dropped"};
   const auto index = static_cast<std::size_t>(counter);
   return index < kNames.size() ? kNames[index] : "unknown";
 }

@@ -65,6 +65,9 @@ class ChildSlots {
   virtual void release(std::uint32_t spi) = 0;
   // A route for a new line of children; nothing when the table is full. Freed by the SAD with its last child.
   virtual std::optional<std::uint32_t> allocate_route() = 0;
+  // By how much the peer's next number may lie below the first one that this inbound SA accepts: B - K of SYNC-045.
+  // Asked after a takeover, when a replay-counter sync is made. 0: nothing that the peer may send is refused.
+  virtual std::uint64_t inbound_gap(std::uint32_t spi_in) const;
 };
 
 // Facts of the cluster that go into new SAs.
@@ -103,6 +106,8 @@ enum class IkeCounter : std::uint8_t {
   kSyncStarted,
   kSyncDone,
   kSyncIgnored,
+  kJumpsAsked,    // replay-counter syncs that we sent
+  kJumpsGranted,  // and that the peer took
   kHalfOpenDropped,
   kCount
 };

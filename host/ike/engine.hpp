@@ -29,6 +29,8 @@ constexpr Duration kFailureWait = std::chrono::seconds(60);
 constexpr unsigned kTemporaryMax = 15;
 constexpr unsigned kRestartsMax = 3;  // of IKE_SA_INIT, each for cookies and groups (IKE-012)
 constexpr std::size_t kNonceOctets = 32;
+constexpr unsigned kSyncPerSecond = 10;                 // SYNC-060
+constexpr unsigned kStraysPerSecond = 2;                // of an SA
 constexpr std::uint32_t kMessageIdLimit = 0xffff0000u;  // SYNC-030
 constexpr std::uint64_t kActivationsRekeyAfter = 1000;  // N1
 constexpr std::uint64_t kActivationsMax = 1023;
@@ -41,6 +43,24 @@ struct Intent {
   TimePoint not_before{};
   std::optional<crypto::Group> group{};  // that the peer asked for by INVALID_KE_PAYLOAD
   unsigned restarts = 0;
+};
+
+// Allows so many events a second.
+class RateLimit {
+ public:
+  constexpr explicit RateLimit(unsigned per_second) : per_second_(per_second) {}
+  bool allows(TimePoint now) {
+    if (now >= from_ + std::chrono::seconds(1)) {
+      from_ = now;
+      count_ = 0;
+    }
+    return ++count_ <= per_second_;
+  }
+
+ private:
+  unsigned per_second_;
+  unsigned count_ = 0;
+  TimePoint from_{};
 };
 
 // Our message-ID sync in flight (SYNC-013..022).
@@ -79,8 +99,12 @@ struct LiveSa {
   bool unproven = false;    // no request of ours was answered since the takeover: silence is doubt
   bool diverged = false;    // the peer may have gone on with another member: its children may not be ours
   bool permissive = false;  // the counters were exact: what the peer asks inside the window is answered during a sync
-  TimePoint sync_rate_from{};
-  unsigned sync_rate_count = 0;
+  RateLimit sync_requests{kSyncPerSecond};  // SYNC-060: asked before a message with ID 0 is opened
+  RateLimit sync_responses{kSyncPerSecond};
+  RateLimit strays{kStraysPerSecond};  // asked before a message outside the window is opened
+  bool stray_may_sync = false;         // once a takeover (SYNC-026)
+  bool jump_due = false;               // the peer is to be asked for a replay-counter sync (SYNC-040)
+  bool jump_sent = false;              // the request that is out asks for it
 
   TimePoint last_heard{};
   TimePoint liveness_at = kNever;

@@ -44,12 +44,9 @@ bool note_window(IkeSaState& state, const std::vector<wire::Payload>& payloads) 
 }
 
 std::uint32_t lowest_sync_id(const IkeSaState& state) {
-  // After a sync with M1 nothing but M1 itself has been seen, and M1 became the next expected ID: it does not count as
-  // new again. With ID 1 the entry may be an ordinary first request, where 1 itself is new; a replay of a sync with
-  // M1 = 1 is answered from the store anyway.
-  const bool sync_was_last =
-      state.responses.size() == 1 && state.responses.front().message_id == 0 && state.next_recv_id > 1;
-  return sync_was_last ? state.next_recv_id + 1 : state.next_recv_id;
+  // After a sync M1 is both the next request that is expected and an ID that no further sync may state.
+  const std::uint32_t beyond_syncs = state.sync_m1_seen == 0 ? 0 : state.sync_m1_seen + 1;
+  return std::max(state.next_recv_id, beyond_syncs);
 }
 
 }  // namespace tandem::ike

@@ -215,9 +215,16 @@ wire::SaPayload offer_ike(const std::vector<IkeProposal>& proposals, ByteView sp
   return payload;
 }
 
-wire::SaPayload offer_esp(const std::vector<EspProposal>& proposals, std::uint32_t spi_in, bool with_groups) {
+wire::SaPayload offer_esp(const std::vector<EspProposal>& proposals, std::uint32_t spi_in, bool with_groups,
+                          std::optional<bool> esn) {
+  const auto has_forced = [&](const EspProposal& one) {
+    return !esn || std::find(one.esn.begin(), one.esn.end(), *esn) != one.esn.end();
+  };
+  // Where no proposal has it, a child with the other choice is better than none.
+  if (std::none_of(proposals.begin(), proposals.end(), has_forced)) esn.reset();
   wire::SaPayload payload;
   for (const EspProposal& ours : proposals) {
+    if (!has_forced(ours)) continue;
     Proposal proposal;
     proposal.number = static_cast<std::uint8_t>(payload.proposals.size() + 1);
     proposal.protocol = ProtocolId::kEsp;
@@ -226,7 +233,9 @@ wire::SaPayload offer_esp(const std::vector<EspProposal>& proposals, std::uint32
     if (with_groups) {
       for (const auto group : ours.groups) proposal.transforms.push_back(transform(TransformType::kKe, id_of(group)));
     }
-    for (const bool esn : ours.esn) proposal.transforms.push_back(transform(TransformType::kEsn, esn ? 1 : 0));
+    for (const bool wanted : ours.esn) {
+      if (!esn || *esn == wanted) proposal.transforms.push_back(transform(TransformType::kEsn, wanted ? 1 : 0));
+    }
     payload.proposals.push_back(std::move(proposal));
   }
   return payload;

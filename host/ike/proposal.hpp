@@ -14,7 +14,8 @@ namespace tandem::ike {
 // The SA payload that offers `proposals`; `spi` is empty for IKE_SA_INIT and 8 octets for an IKE rekey.
 wire::SaPayload offer_ike(const std::vector<IkeProposal>& proposals, ByteView spi);
 // The SA payload that offers CHILD SAs. In IKE_AUTH no group is named (WIRE-014).
-wire::SaPayload offer_esp(const std::vector<EspProposal>& proposals, std::uint32_t spi_in, bool with_groups);
+wire::SaPayload offer_esp(const std::vector<EspProposal>& proposals, std::uint32_t spi_in, bool with_groups,
+                          std::optional<bool> esn);
 
 struct IkeChoice {
   IkeSuite suite;

@@ -61,6 +61,8 @@ IkeSaState IkeSaState::clone() const {
   copy.message_id_sync = message_id_sync;
   copy.replay_counter_sync = replay_counter_sync;
   copy.sync_attempts = sync_attempts;
+  copy.sync_m1_sent = sync_m1_sent;
+  copy.sync_m1_seen = sync_m1_seen;
   copy.responses = responses;
   copy.pending = pending;
   for (const ChildSaState& child : children) copy.children.push_back(child.clone());

@@ -125,6 +125,8 @@ struct IkeSaState {
   bool message_id_sync = false;      // RFC 6311 negotiated: IKEV2_MESSAGE_ID_SYNC
   bool replay_counter_sync = false;  // RFC 6311 negotiated: IPSEC_REPLAY_COUNTER_SYNC
   std::uint32_t sync_attempts = 0;   // message-ID syncs begun so far (SYNC-013)
+  std::uint32_t sync_m1_sent = 0;    // the highest M1 that a member stated: the next one is above it (SYNC-015)
+  std::uint32_t sync_m1_seen = 0;    // the highest M1 that the peer stated: counts as an ID seen (SYNC-016)
   std::vector<StoredResponse> responses;
   std::optional<PendingRequest> pending;
   std::vector<ChildSaState> children;

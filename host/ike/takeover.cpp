@@ -66,6 +66,36 @@ void revive_children(Engine& engine, Turn& turn, LiveSa& sa) {
   }
 }
 
+// What the peer would have to add to its numbers, the most of all children; 0 where that was not negotiated.
+std::uint64_t jump_wanted(const Engine& engine, const LiveSa& sa) {
+  if (!sa.state.replay_counter_sync || sa.state.phase != IkePhase::kEstablished) return 0;
+  std::uint64_t most = 0;
+  for (const ChildSaState& child : sa.state.children) most = std::max(most, engine.slots.inbound_gap(child.spi_in));
+  return most;
+}
+
+// The SAs in the order in which they talk: those whose peer has most packets under way that we refuse come first.
+std::vector<LiveSa*> by_urgency(const Engine& engine) {
+  std::vector<std::pair<std::uint64_t, LiveSa*>> ranked;
+  for (const auto& [spi, sa] : engine.sas) {
+    if (sa->gone) continue;
+    const std::uint64_t gap = jump_wanted(engine, *sa);
+    sa->jump_due = gap != 0;
+    ranked.emplace_back(gap, sa.get());
+  }
+  std::stable_sort(ranked.begin(), ranked.end(), [](const auto& a, const auto& b) { return a.first > b.first; });
+  std::vector<LiveSa*> order;
+  for (const auto& [gap, sa] : ranked) order.push_back(sa);
+  return order;
+}
+
+// Where no message-ID sync carries it, the next request of its own does, after one that is still out (SYNC-041).
+void want_jump(Engine& engine, Turn& turn, LiveSa& sa, TimePoint when) {
+  sa.liveness_forced = false;
+  sa.liveness_at = turn.now + sa.peer->liveness_after;
+  engine.want(turn, sa, {RequestKind::kLiveness, 0, {}, when, {}, 0}, true);
+}
+
 // `order` spaces the SAs that talk at once, `spread` those that are only asked whether they live.
 void revive(Engine& engine, Turn& turn, LiveSa& sa, bool exact, Duration spread, std::size_t& order) {
   finish_own_rekey(engine, turn, sa);
@@ -80,11 +110,13 @@ void revive(Engine& engine, Turn& turn, LiveSa& sa, bool exact, Duration spread,
   sa.permissive = exact;
   // An SA that the peer may not know yet proves nothing by its silence.
   sa.unproven = !syncs && may_sync(sa) && !sa.predecessor;
+  sa.stray_may_sync = sa.unproven;
   if (syncs) {
     sa.sync_at = paced;
     ++order;
-  } else if (sa.state.pending) {
-    sa.resend_at = paced;
+  } else if (sa.state.pending || sa.jump_due) {
+    if (sa.state.pending) sa.resend_at = paced;
+    if (sa.jump_due) want_jump(engine, turn, sa, paced);
     ++order;
   }
   if (sa.state.phase == IkePhase::kDeleting && !sa.state.pending) sa.close_at = turn.now + kResponseKept;
@@ -147,10 +179,9 @@ void take_over(Engine& engine, Turn& turn, const ClusterView& view, bool exact) 
   link_successors(engine);
   const Duration spread = std::max<Duration>(kTakeoverProbe, kPace * static_cast<std::int64_t>(engine.sas.size()));
   std::size_t order = 0;
-  for (const auto& [spi, sa] : engine.sas) {
-    if (sa->gone) continue;
+  for (LiveSa* sa : by_urgency(engine)) {
     revive(engine, turn, *sa, exact, spread, order);
-    turn.touch(spi);
+    turn.touch(sa->state.local_spi());
     if (sa->sync_at <= turn.now || sa->resend_at <= turn.now) exchange::run_timers(engine, turn, *sa);
   }
   for (const PeerConfig& peer : engine.config.peers) {

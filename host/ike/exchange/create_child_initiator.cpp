@@ -161,7 +161,7 @@ bool start_create_child(Engine& engine, Turn& turn, LiveSa& sa, const Intent& in
     payloads.push_back(
         wire::NotifyPayload{wire::NotifyType::kRekeySa, {}, wire::ProtocolId::kEsp, spi_octets(wanted.old->spi_in)});
   }
-  payloads.push_back(offer_esp(wanted.config->proposals, slot->spi, true));
+  payloads.push_back(offer_esp(wanted.config->proposals, slot->spi, true, forced_esn(sa.state)));
   payloads.push_back(wire::NoncePayload{pending.nonce});
   sa.dh.reset();
   const std::optional<crypto::Group> group = intent.group ? intent.group : first_group(*wanted.config);
@@ -195,7 +195,7 @@ void handle_create_child_response(Engine& engine, Turn& turn, LiveSa& sa, const 
   std::optional<AgreedChild> agreed;
   if (config != nullptr && nonce != nullptr) {
     const Wanted wanted{config, old};
-    agreed = check_child_answer(*config, offer_esp(config->proposals, pending.new_child_spi_in, true),
+    agreed = check_child_answer(*config, offer_esp(config->proposals, pending.new_child_spi_in, true, std::nullopt),
                                 wanted.local_ts(), wanted.remote_ts(), payloads);
   }
   SecretBytes shared;

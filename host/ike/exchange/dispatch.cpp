@@ -19,16 +19,6 @@ void count_open_error(Engine& engine, const OpenError& error) {
   engine.count(error.code == OpenErrc::kBadIcv ? IkeCounter::kBadIcv : IkeCounter::kMalformed);
 }
 
-// The peer is where its newest authentic message came from, unless we are behind the NAT (NAT-007).
-void heard(Turn& turn, LiveSa& sa, const Datagram& datagram) {
-  sa.last_heard = turn.now;
-  IkeSaState& state = sa.state;
-  if (state.nat_local || (state.remote == datagram.remote && state.local == datagram.local)) return;
-  state.remote = datagram.remote;
-  state.local = datagram.local;
-  turn.change(state.local_spi());
-}
-
 bool deletes_ike(const Payloads& payloads) {
   return std::any_of(payloads.begin(), payloads.end(), [](const wire::Payload& payload) {
     const auto* found = std::get_if<wire::DeletePayload>(&payload);
@@ -56,6 +46,22 @@ bool shut_by_sync(const LiveSa& sa, std::uint32_t id) {
   return !sa.permissive || (sa.sync && id != sa.sync->p1);
 }
 
+// A message that we cannot place. After a takeover, if it is authentic and ahead of what we know, our counters are the
+// old ones: once a takeover that begins a sync (SYNC-026 b). The message itself stays dropped. What lies behind is an
+// old repeat and says nothing; an answer to a sync of a member before us is none of ours.
+void handle_stray(Engine& engine, Turn& turn, LiveSa& sa, ByteView octets, bool ahead) {
+  const bool rekeying = sa.state.pending && sa.state.pending->kind == RequestKind::kRekeyIke;
+  if (!ahead || !sa.stray_may_sync || rekeying || Engine::syncing(sa) || sa.state.phase != IkePhase::kEstablished ||
+      !sa.strays.allows(turn.now)) {
+    return;
+  }
+  const auto payloads = engine.open_from(sa, octets);
+  if (!payloads || is_message_id_sync(*payloads)) return;
+  engine.log.info(name_of(sa) + ": a message ahead of our counters since the takeover");
+  sa.stray_may_sync = false;
+  run_sync(engine, turn, sa);
+}
+
 void handle_request(Engine& engine, Turn& turn, LiveSa& sa, const wire::IkeHeader& header, const Datagram& datagram,
                     ByteView octets) {
   IkeSaState& state = sa.state;
@@ -63,16 +69,17 @@ void handle_request(Engine& engine, Turn& turn, LiveSa& sa, const wire::IkeHeade
   const RequestHash hash = request_hash(octets);
   const bool may_be_sync = id == 0 && header.exchange == wire::ExchangeType::kInformational && state.message_id_sync;
   if (const StoredResponse* stored = find_stored(state, id, hash)) {
-    if (may_be_sync && !sync_rate_allows(sa, turn.now)) return;
+    if (may_be_sync && !sa.sync_requests.allows(turn.now)) return;
     engine.count(IkeCounter::kRetransmitsAnswered);
     engine.gate_to(turn, sa, datagram.local, datagram.remote, stored->response);
     return;
   }
   if (id != state.next_recv_id && !may_be_sync) {
     engine.count(IkeCounter::kOutOfWindow);
+    handle_stray(engine, turn, sa, octets, id > state.next_recv_id);
     return;
   }
-  if (may_be_sync && !sync_rate_allows(sa, turn.now)) {
+  if (may_be_sync && !sa.sync_requests.allows(turn.now)) {
     engine.count(IkeCounter::kSyncIgnored);
     return;
   }
@@ -82,7 +89,7 @@ void handle_request(Engine& engine, Turn& turn, LiveSa& sa, const wire::IkeHeade
     return;
   }
   if (may_be_sync && payloads && is_message_id_sync(*payloads)) {
-    handle_sync_request(engine, turn, sa, {header, hash, *payloads});
+    handle_sync_request(engine, turn, sa, {header, hash, *payloads, datagram});
     return;
   }
   const bool over = state.phase == IkePhase::kDeleting && !state.pending;
@@ -103,9 +110,9 @@ void handle_request(Engine& engine, Turn& turn, LiveSa& sa, const wire::IkeHeade
   note_window(state, *payloads);
   if (sa.predecessor && !deletes_ike(*payloads)) confirm_successor(engine, turn, sa);
   if (header.exchange == wire::ExchangeType::kCreateChildSa) {
-    handle_create_child_request(engine, turn, sa, {header, hash, *payloads});
+    handle_create_child_request(engine, turn, sa, {header, hash, *payloads, datagram});
   } else {
-    handle_informational_request(engine, turn, sa, {header, hash, *payloads});
+    handle_informational_request(engine, turn, sa, {header, hash, *payloads, datagram});
   }
 }
 
@@ -133,6 +140,11 @@ void handle_response(Engine& engine, Turn& turn, LiveSa& sa, const wire::IkeHead
       state.pending && state.pending->message_id == id && header.exchange == exchange_of(state.pending->kind);
   if (!sync && !expected) {
     engine.count(IkeCounter::kUnexpected);
+    handle_stray(engine, turn, sa, octets, id >= state.next_send_id);
+    return;
+  }
+  if (sync && !sa.sync_responses.allows(turn.now)) {
+    engine.count(IkeCounter::kSyncIgnored);
     return;
   }
   const auto payloads = engine.open_from(sa, octets);
@@ -143,7 +155,7 @@ void handle_response(Engine& engine, Turn& turn, LiveSa& sa, const wire::IkeHead
     return;
   }
   if (sync) {
-    handle_sync_response(engine, turn, sa, *payloads);
+    handle_sync_response(engine, turn, sa, datagram, *payloads);
     return;
   }
   heard(turn, sa, datagram);
@@ -159,12 +171,22 @@ void handle_response(Engine& engine, Turn& turn, LiveSa& sa, const wire::IkeHead
     engine.remove_sa(turn, sa, "INVALID_SYNTAX");
     return;
   }
+  if (sa.jump_sent) jump_granted(engine, sa);
   handle_answer(engine, turn, sa, pending, *payloads);
   sa.dh.reset();
   sa.inherited = false;
 }
 
 }  // namespace
+
+void heard(Turn& turn, LiveSa& sa, const Datagram& datagram) {
+  sa.last_heard = turn.now;
+  IkeSaState& state = sa.state;
+  if (state.nat_local || (state.remote == datagram.remote && state.local == datagram.local)) return;
+  state.remote = datagram.remote;
+  state.local = datagram.local;
+  turn.change(state.local_spi());
+}
 
 void handle_protected(Engine& engine, Turn& turn, LiveSa& sa, const wire::IkeHeader& header, const Datagram& datagram,
                       ByteView octets) {

@@ -14,6 +14,7 @@ struct Request {
   const wire::IkeHeader& header;
   const RequestHash& hash;
   const Payloads& payloads;
+  const Datagram& datagram;
 };
 
 // --- IKE_SA_INIT (ike_sa_init.cpp, ike_sa_init_initiator.cpp); `octets` are without marker
@@ -60,17 +61,22 @@ void give_route_to(LiveSa& sa, std::uint32_t spi_in);
 
 // --- RFC 6311 (message_id_sync.cpp)
 bool is_message_id_sync(const Payloads& payloads);
-// False when the peer asks too often (SYNC-060).
-bool sync_rate_allows(LiveSa& sa, TimePoint now);
 void handle_sync_request(Engine& engine, Turn& turn, LiveSa& sa, const Request& request);
-void handle_sync_response(Engine& engine, Turn& turn, LiveSa& sa, const Payloads& payloads);
+void handle_sync_response(Engine& engine, Turn& turn, LiveSa& sa, const Datagram& datagram, const Payloads& payloads);
 // Begins, repeats or gives up our sync: called when sync_at is due.
 void run_sync(Engine& engine, Turn& turn, LiveSa& sa);
+// What asks the peer to move its outbound numbers beyond what we refuse since the takeover (SYNC-040, SYNC-045);
+// nothing when it need not, or may not.
+std::optional<wire::NotifyPayload> ask_for_jump(Engine& engine, LiveSa& sa);
+// The request that asked was answered.
+void jump_granted(Engine& engine, LiveSa& sa);
 void apply_replay_counter_sync(Engine& engine, Turn& turn, const LiveSa& sa, const Payloads& payloads);
 // What our unanswered request was for is judged again (SYNC-024, REK-009).
 void abandon_pending(Engine& engine, Turn& turn, LiveSa& sa);
 
 // --- all of them (dispatch.cpp, timers.cpp)
+// Authentic: the SA is alive, and the peer is where its newest message came from (NAT-007).
+void heard(Turn& turn, LiveSa& sa, const Datagram& datagram);
 void handle_protected(Engine& engine, Turn& turn, LiveSa& sa, const wire::IkeHeader& header, const Datagram& datagram,
                       ByteView octets);
 void start_intents(Engine& engine, Turn& turn, LiveSa& sa);

@@ -69,8 +69,8 @@ IkeSaState make_state(Engine& engine, const Turn& turn, Attempt& attempt, const 
 void take_first_child(Engine& engine, Turn& turn, LiveSa& sa, const Attempt& attempt, const Payloads& payloads) {
   if (!attempt.slot) return;
   const ChildConfig& config = *find_child_config(*attempt.peer, attempt.child);
-  const auto agreed = check_child_answer(config, offer_esp(config.proposals, attempt.slot->spi, false), config.local_ts,
-                                         config.remote_ts, payloads);
+  const auto agreed = check_child_answer(config, offer_esp(config.proposals, attempt.slot->spi, false, std::nullopt),
+                                         config.local_ts, config.remote_ts, payloads);
   const auto route = agreed ? engine.slots.allocate_route() : std::nullopt;
   if (!route) {
     engine.count(IkeCounter::kNoProposal);
@@ -122,7 +122,7 @@ void send_auth_request(Engine& engine, Turn& turn, Attempt& attempt) {
   const ChildConfig* child = find_child_config(peer, attempt.child);
   if (child != nullptr) attempt.slot = engine.slots.allocate();
   if (attempt.slot) {
-    payloads.push_back(offer_esp(child->proposals, attempt.slot->spi, false));
+    payloads.push_back(offer_esp(child->proposals, attempt.slot->spi, false, std::nullopt));
     add_selectors(payloads, child->local_ts, child->remote_ts, true);
   }
   if (peer.announce_message_id_sync) payloads.push_back(notify(wire::NotifyType::kIkev2MessageIdSyncSupported));

@@ -147,6 +147,8 @@ bool start_informational(Engine& engine, Turn& turn, LiveSa& sa, const Intent& i
     sa.close_at = kNever;
   } else if (sa.state.phase != IkePhase::kEstablished) {
     return false;
+  } else if (auto jump = ask_for_jump(engine, sa)) {
+    payloads.push_back(std::move(*jump));  // SYNC-041 b
   }
   sa.current = intent;
   engine.send_request(turn, sa, wire::ExchangeType::kInformational, std::move(pending), payloads);

@@ -9,7 +9,6 @@
 namespace tandem::ike::exchange {
 namespace {
 
-constexpr unsigned kSyncPerSecond = 10;
 constexpr unsigned kAttemptsMax = 3;
 constexpr unsigned kSendsMax = 3;
 // Waits after each send of an attempt. Later attempts wait longer, so that together they outlast the 60 s in which
@@ -18,7 +17,9 @@ constexpr std::array<Duration, kSendsMax> kWaits{std::chrono::milliseconds(500),
                                                  std::chrono::seconds(4)};
 constexpr std::array<int, kAttemptsMax> kFactors{1, 3, 7};
 constexpr Duration kPace = std::chrono::milliseconds(1);
+constexpr unsigned kMarginShift = 4;  // each attempt looks sixteen times as far ahead as the one before
 constexpr std::uint32_t kJumpLogged = 1u << 16;
+constexpr std::uint64_t kDeltaMax = 0x7fffffff;  // SYNC-043
 
 void begin_attempt(Engine& engine, Turn& turn, LiveSa& sa, unsigned attempt) {
   IkeSaState& state = sa.state;
@@ -27,14 +28,17 @@ void begin_attempt(Engine& engine, Turn& turn, LiveSa& sa, unsigned attempt) {
   do {
     engine.random.fill(sync.nonce);
   } while (sa.sync && sa.sync->nonce == sync.nonce);
-  // Beyond anything that a member may have used; the margin doubles with every attempt that stayed without answer.
-  sync.m1 = state.next_send_id + (std::max(state.peer_window, 1u) << attempt) + state.sync_attempts;
+  // Beyond anything that a member may have used or stated. An attempt without an answer may have stayed below what the
+  // peer has seen: the next one goes much further, since IDs are plenty.
+  const std::uint32_t margin = std::max(state.peer_window, 1u) << (kMarginShift * attempt);
+  sync.m1 = std::max(state.next_send_id + state.sync_attempts, state.sync_m1_sent) + margin;
   // A request that was answered since the last attempt counts: P1 moves on with it.
   sync.p1 = state.next_recv_id;
   ++state.sync_attempts;
-  const wire::NotifyPayload payload =
-      wire::encode(wire::MessageIdSync{sync.nonce, wire::MessageId{sync.m1}, wire::MessageId{sync.p1}});
-  sync.request = engine.seal_for(sa, wire::ExchangeType::kInformational, false, 0, {payload});
+  state.sync_m1_sent = sync.m1;
+  Payloads payloads{wire::encode(wire::MessageIdSync{sync.nonce, wire::MessageId{sync.m1}, wire::MessageId{sync.p1}})};
+  if (auto jump = ask_for_jump(engine, sa)) payloads.push_back(std::move(*jump));
+  sync.request = engine.seal_for(sa, wire::ExchangeType::kInformational, false, 0, payloads);
   sa.sync = std::move(sync);
   turn.change(state.local_spi());
   engine.count(IkeCounter::kSyncStarted);
@@ -76,14 +80,6 @@ bool is_message_id_sync(const Payloads& payloads) {
   return syncs == 1;
 }
 
-bool sync_rate_allows(LiveSa& sa, TimePoint now) {
-  if (now >= sa.sync_rate_from + std::chrono::seconds(1)) {
-    sa.sync_rate_from = now;
-    sa.sync_rate_count = 0;
-  }
-  return ++sa.sync_rate_count <= kSyncPerSecond;
-}
-
 void handle_sync_request(Engine& engine, Turn& turn, LiveSa& sa, const Request& request) {
   const auto sync =
       wire::parse_message_id_sync(*wire::find_notify(request.payloads, wire::NotifyType::kIkev2MessageIdSync));
@@ -94,17 +90,20 @@ void handle_sync_request(Engine& engine, Turn& turn, LiveSa& sa, const Request& 
     return;
   }
   const std::uint32_t m1 = wire::to_u32(sync->send);
-  const std::uint32_t p2 = std::max(wire::to_u32(sync->recv), state.next_send_id);
+  // While our own sync is out its M1 is an ID that we have used (SYNC-028).
+  const std::uint32_t own_next = std::max(state.next_send_id, sa.sync ? sa.sync->m1 : 0);
+  const std::uint32_t p2 = std::max(wire::to_u32(sync->recv), own_next);
   const std::uint32_t m2 = std::max(m1, state.next_recv_id);
   if (m2 - state.next_recv_id > kJumpLogged || p2 - state.next_send_id > kJumpLogged) {
     engine.log.warning(name_of(sa) + ": message-ID sync jumps far");
   }
-  sa.last_heard = turn.now;
+  heard(turn, sa, request.datagram);
   sa.unproven = false;
   // It may judge our own request abandoned only; what it was for is wanted again (SYNC-018, SYNC-024).
   abandon_pending(engine, turn, sa);
   state.next_send_id = p2;
   state.next_recv_id = m2;
+  state.sync_m1_seen = m1;
   apply_replay_counter_sync(engine, turn, sa, request.payloads);
   Bytes response =
       engine.seal_for(sa, wire::ExchangeType::kInformational, true, 0,
@@ -116,7 +115,7 @@ void handle_sync_request(Engine& engine, Turn& turn, LiveSa& sa, const Request& 
   engine.log.info(name_of(sa) + ": peer took over, IDs now " + std::to_string(p2) + " and " + std::to_string(m2));
 }
 
-void handle_sync_response(Engine& engine, Turn& turn, LiveSa& sa, const Payloads& payloads) {
+void handle_sync_response(Engine& engine, Turn& turn, LiveSa& sa, const Datagram& datagram, const Payloads& payloads) {
   const auto* payload = wire::find_notify(payloads, wire::NotifyType::kIkev2MessageIdSync);
   const auto sync = payload != nullptr ? wire::parse_message_id_sync(*payload) : std::nullopt;
   if (!sync || sync->nonce != sa.sync->nonce || wire::to_u32(sync->recv) < sa.sync->m1 ||
@@ -130,7 +129,8 @@ void handle_sync_response(Engine& engine, Turn& turn, LiveSa& sa, const Payloads
   state.next_recv_id = std::max(wire::to_u32(sync->send), state.next_recv_id);
   sa.sync.reset();
   sa.sync_at = kNever;
-  sa.last_heard = turn.now;
+  if (sa.jump_sent) jump_granted(engine, sa);
+  heard(turn, sa, datagram);
   sa.liveness_forced = false;
   sa.liveness_at = turn.now + sa.peer->liveness_after;
   turn.change(state.local_spi());
@@ -143,6 +143,7 @@ void handle_sync_response(Engine& engine, Turn& turn, LiveSa& sa, const Payloads
 void run_sync(Engine& engine, Turn& turn, LiveSa& sa) {
   if (!sa.sync) {
     sa.unproven = false;  // one sync a takeover for want of an answer (SYNC-026)
+    sa.stray_may_sync = false;
     abandon_pending(engine, turn, sa);
     begin_attempt(engine, turn, sa, 0);
   } else if (sa.sync->sends >= kSendsMax) {
@@ -156,11 +157,37 @@ void run_sync(Engine& engine, Turn& turn, LiveSa& sa) {
   send(engine, turn, sa);
 }
 
+std::optional<wire::NotifyPayload> ask_for_jump(Engine& engine, LiveSa& sa) {
+  sa.jump_sent = false;
+  if (!sa.jump_due) return std::nullopt;
+  const std::vector<ChildSaState>& children = sa.state.children;
+  std::uint64_t delta = 0;
+  for (const ChildSaState& child : children) delta = std::max(delta, engine.slots.inbound_gap(child.spi_in));
+  const bool mixed = std::any_of(children.begin(), children.end(),
+                                 [&](const ChildSaState& child) { return child.esn != children.front().esn; });
+  if (delta > kDeltaMax || mixed) {
+    engine.log.warning(name_of(sa) + ": no replay-counter sync is possible" + (mixed ? ", ESN differs" : ", too far"));
+  }
+  if (delta == 0 || delta > kDeltaMax || mixed) {
+    sa.jump_due = false;
+    return std::nullopt;
+  }
+  sa.jump_sent = true;
+  engine.count(IkeCounter::kJumpsAsked);
+  return wire::encode(wire::ReplayCounterSync{delta, children.front().esn});
+}
+
+void jump_granted(Engine& engine, LiveSa& sa) {
+  sa.jump_due = false;
+  sa.jump_sent = false;
+  engine.count(IkeCounter::kJumpsGranted);
+}
+
 void apply_replay_counter_sync(Engine& engine, Turn& turn, const LiveSa& sa, const Payloads& payloads) {
   const auto* payload = wire::find_notify(payloads, wire::NotifyType::kIpsecReplayCounterSync);
   if (payload == nullptr || !sa.state.replay_counter_sync) return;
   const auto sync = wire::parse_replay_counter_sync(*payload);
-  const bool fits = sync && sync->delta <= 0x7fffffff &&
+  const bool fits = sync && sync->delta <= kDeltaMax &&
                     std::all_of(sa.state.children.begin(), sa.state.children.end(),
                                 [&](const ChildSaState& child) { return child.esn == sync->esn; });
   if (!fits) {
@@ -180,6 +207,7 @@ void abandon_pending(Engine& engine, Turn& turn, LiveSa& sa) {
   sa.state.pending.reset();
   sa.resend_at = kNever;
   sa.dh.reset();
+  sa.jump_sent = false;  // still due: adding twice is harmless, not adding loses packets
   turn.change(sa.state.local_spi());
   const Intent repeated{pending.kind, pending.child_spi_in, pending.child_name, turn.now, {}, 0};
   switch (pending.kind) {

@@ -83,6 +83,8 @@ ike::IkeSaState ike_sa() {
   s.message_id_sync = true;
   s.replay_counter_sync = true;
   s.sync_attempts = 2;
+  s.sync_m1_sent = 21;
+  s.sync_m1_seen = 22;
   ike::StoredResponse response;
   response.message_id = 21;
   response.request_hash.fill(0x5a);
@@ -145,6 +147,8 @@ void check_equal(const ike::IkeSaState& a, const ike::IkeSaState& b) {
   CHECK(a.message_id_sync == b.message_id_sync);
   CHECK(a.replay_counter_sync == b.replay_counter_sync);
   CHECK(a.sync_attempts == b.sync_attempts);
+  CHECK(a.sync_m1_sent == b.sync_m1_sent);
+  CHECK(a.sync_m1_seen == b.sync_m1_seen);
   CHECK((a.responses == b.responses));
   CHECK((a.pending == b.pending));
   REQUIRE(a.children.size() == b.children.size());

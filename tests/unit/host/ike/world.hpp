@@ -28,6 +28,9 @@ class Slots final : public ChildSlots {
   }
   void release(std::uint32_t spi) override { reserved.erase(spi); }
   std::optional<std::uint32_t> allocate_route() override { return ++route_; }
+  std::uint64_t inbound_gap(std::uint32_t spi_in) const override { return gap ? gap(spi_in) : 0; }
+
+  std::function<std::uint64_t(std::uint32_t)> gap;  // after a takeover
 
   std::set<std::uint32_t> reserved;
   unsigned left = 100000;
