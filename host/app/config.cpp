@@ -130,6 +130,17 @@ std::vector<wire::TrafficSelector> read_selectors(const TomlView& table, const c
   return result;
 }
 
+// Soft and hard limit of packets or octets of one direction.
+void read_use(const TomlView& table, const char* rekey_key, const char* lifetime_key, std::int64_t least,
+              std::uint64_t& soft, std::uint64_t& hard) {
+  constexpr std::int64_t kMost = std::int64_t{1} << 60;
+  const auto rekey = table.integer(rekey_key, static_cast<std::int64_t>(soft), least, kMost);
+  const auto lifetime = table.integer(lifetime_key, rekey + rekey / 4, least, 2 * kMost);
+  if (lifetime <= rekey) table.fail(lifetime_key, std::string("must exceed ") + rekey_key);
+  soft = static_cast<std::uint64_t>(rekey);
+  hard = static_cast<std::uint64_t>(lifetime);
+}
+
 ike::ChildConfig read_child(const TomlView& table) {
   ike::ChildConfig child;
   child.name = table.text("name");
@@ -150,6 +161,8 @@ ike::ChildConfig read_child(const TomlView& table) {
   child.rekey_after = std::chrono::seconds(rekey);
   child.hard_lifetime = std::chrono::seconds(table.integer("lifetime_s", rekey + rekey / 10 + 1, 2, 86'400 * 8));
   if (child.hard_lifetime <= child.rekey_after) table.fail("lifetime_s", "must exceed rekey_s");
+  read_use(table, "rekey_packets", "lifetime_packets", 1'000, child.use.soft_packets, child.use.hard_packets);
+  read_use(table, "rekey_octets", "lifetime_octets", 1'000'000, child.use.soft_octets, child.use.hard_octets);
   child.start = table.boolean("start", false);
   table.reject_unknown();
   return child;
@@ -216,6 +229,7 @@ ike::PeerConfig read_peer(const TomlView& table) {
   peer.hard_lifetime = std::chrono::seconds(table.integer("lifetime_s", rekey + rekey / 10 + 1, 2, 86'400 * 31));
   if (peer.hard_lifetime <= peer.rekey_after) table.fail("lifetime_s", "must exceed rekey_s");
   peer.liveness_after = std::chrono::seconds(table.integer("liveness_s", 30, 1, 86'400));
+  peer.window = static_cast<std::uint32_t>(table.integer("window", 1, 1, ike::kWindowMax));
   peer.sync = read_sync(table);
   peer.announce_message_id_sync = table.boolean("message_id_sync", true);
   peer.announce_replay_counter_sync = table.boolean("replay_counter_sync", true);

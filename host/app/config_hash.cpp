@@ -59,6 +59,8 @@ Facts child_facts(const ike::ChildConfig& child) {
     for (const bool esn : proposal.esn) facts.add("esn", esn);
   }
   facts.add("rekey", child.rekey_after.count()).add("lifetime", child.hard_lifetime.count()).add("start", child.start);
+  facts.add("rekey packets", child.use.soft_packets).add("lifetime packets", child.use.hard_packets);
+  facts.add("rekey octets", child.use.soft_octets).add("lifetime octets", child.use.hard_octets);
   return facts;
 }
 
@@ -78,7 +80,7 @@ Facts peer_facts(const ike::PeerConfig& peer) {
     for (const auto group : proposal.groups) facts.add("group", group);
   }
   facts.add("rekey", peer.rekey_after.count()).add("lifetime", peer.hard_lifetime.count());
-  facts.add("liveness", peer.liveness_after.count()).add("sync", peer.sync);
+  facts.add("liveness", peer.liveness_after.count()).add("sync", peer.sync).add("window", peer.window);
   facts.add("mid", peer.announce_message_id_sync).add("rcs", peer.announce_replay_counter_sync);
   return facts;
 }

@@ -102,6 +102,60 @@ std::vector<CreditEntry> read_credits(capnp::List<schema::Credit>::Reader in) {
   return entries;
 }
 
+void write_usage(schema::Record::Builder out, const std::vector<UsageEntry>& entries) {
+  TANDEM_ASSERT(entries.size() <= kCreditEntriesMax);
+  capnp::List<schema::Usage>::Builder list = out.initUsage(static_cast<unsigned>(entries.size()));
+  unsigned index = 0;
+  for (const UsageEntry& entry : entries) {
+    schema::Usage::Builder item = list[index++];
+    item.setSpiIn(entry.spi_in);
+    item.setInstance(entry.instance);
+    item.setInEdge(entry.in_edge);
+    item.setInPackets(entry.in_packets);
+    item.setInOctets(entry.in_octets);
+    item.setOutNext(entry.out_next);
+    item.setOutPackets(entry.out_packets);
+    item.setOutOctets(entry.out_octets);
+  }
+}
+
+std::vector<UsageEntry> read_usage(capnp::List<schema::Usage>::Reader in) {
+  require(in.size() <= kCreditEntriesMax, "usage: count");
+  std::vector<UsageEntry> entries;
+  entries.reserve(in.size());
+  for (const schema::Usage::Reader item : in) {
+    entries.push_back({item.getSpiIn(), item.getInstance(), item.getInEdge(), item.getInPackets(), item.getInOctets(),
+                       item.getOutNext(), item.getOutPackets(), item.getOutOctets()});
+  }
+  return entries;
+}
+
+void write_flows(schema::Record::Builder out, const std::vector<FlowEntry>& entries) {
+  TANDEM_ASSERT(entries.size() <= kFlowEntriesMax);
+  capnp::List<schema::Flow>::Builder list = out.initFlows(static_cast<unsigned>(entries.size()));
+  unsigned index = 0;
+  for (const FlowEntry& entry : entries) {
+    schema::Flow::Builder item = list[index++];
+    item.setSource(data_of(entry.source.view()));
+    item.setTarget(data_of(entry.target.view()));
+    item.setProtocol(entry.protocol);
+    item.setSourcePort(entry.source_port);
+    item.setTargetPort(entry.target_port);
+  }
+}
+
+std::vector<FlowEntry> read_flows(capnp::List<schema::Flow>::Reader in) {
+  require(in.size() <= kFlowEntriesMax, "flows: count");
+  std::vector<FlowEntry> entries;
+  entries.reserve(in.size());
+  for (const schema::Flow::Reader item : in) {
+    entries.push_back({read_address(item.getSource(), "flow: source"), read_address(item.getTarget(), "flow: target"),
+                       item.getProtocol(), item.getSourcePort(), item.getTargetPort()});
+    require(entries.back().source.family == entries.back().target.family, "flow: families");
+  }
+  return entries;
+}
+
 // One overload a kind of record.
 struct RecordWriter {
   TimePoint now;
@@ -135,6 +189,8 @@ struct RecordWriter {
     write_credits(handover.initExact(count(record.exact)), record.exact);
   }
   void operator()(const Leaving&) { out.setLeaving(); }
+  void operator()(const Usage& record) { write_usage(out, record.entries); }
+  void operator()(const Flows& record) { write_flows(out, record.entries); }
 };
 
 Record read_record(TimePoint now, schema::Record::Reader in) {
@@ -170,6 +226,10 @@ Record read_record(TimePoint now, schema::Record::Reader in) {
     }
     case schema::Record::LEAVING:
       return Leaving{};
+    case schema::Record::USAGE:
+      return Usage{read_usage(in.getUsage())};
+    case schema::Record::FLOWS:
+      return Flows{read_flows(in.getFlows())};
   }
   throw BadField{"record: unknown kind"};
 }

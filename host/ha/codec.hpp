@@ -21,6 +21,7 @@ constexpr std::size_t kFrameLengthOctets = 4;
 constexpr std::size_t kNameOctetsMax = 1024;  // any text
 constexpr std::size_t kConfigItemsMax = 4096;
 constexpr std::size_t kCreditEntriesMax = 65536;  // a record; an active with more SAs sends several
+constexpr std::size_t kFlowEntriesMax = 4096;     // a record
 constexpr std::size_t kResponsesMax = 64;         // an IKE SA
 constexpr std::size_t kChildrenMax = 1024;        // an IKE SA
 constexpr std::size_t kSelectorsMax = 64;         // a side of a CHILD SA

@@ -72,6 +72,10 @@ void write_child(TimePoint now, schema::ChildSa::Builder out, const ike::ChildSa
   out.setBornActivation1(child.born_activations[0]);
   out.setBornActivation2(child.born_activations[1]);
   write_moment(now, out.initEstablished(), child.established);
+  out.setSoftPackets(child.use.soft_packets);
+  out.setHardPackets(child.use.hard_packets);
+  out.setSoftOctets(child.use.soft_octets);
+  out.setHardOctets(child.use.hard_octets);
   write_moment(now, out.initSoftDeadline(), child.soft_deadline);
   write_moment(now, out.initHardDeadline(), child.hard_deadline);
 }
@@ -97,6 +101,7 @@ ike::ChildSaState read_child(TimePoint now, schema::ChildSa::Reader in) {
   child.born_epoch = in.getBornEpoch();
   child.born_activations = {in.getBornActivation1(), in.getBornActivation2()};
   child.established = read_moment(now, in.getEstablished(), "child: established");
+  child.use = {in.getSoftPackets(), in.getHardPackets(), in.getSoftOctets(), in.getHardOctets()};
   child.soft_deadline = read_moment(now, in.getSoftDeadline(), "child: soft deadline");
   child.hard_deadline = read_moment(now, in.getHardDeadline(), "child: hard deadline");
   return child;
@@ -208,6 +213,9 @@ void write_ike_sa(TimePoint now, schema::IkeSa::Builder out, const ike::IkeSaSta
   out.setNextSendId(state.next_send_id);
   out.setNextRecvId(state.next_recv_id);
   out.setPeerWindow(state.peer_window);
+  out.setOwnWindow(state.own_window);
+  capnp::List<std::uint32_t>::Builder ahead = out.initReceivedAhead(static_cast<unsigned>(state.received_ahead.size()));
+  for (unsigned i = 0; i < ahead.size(); ++i) ahead.set(i, state.received_ahead[i]);
   out.setMessageIdSync(state.message_id_sync);
   out.setReplayCounterSync(state.replay_counter_sync);
   out.setSyncAttempts(state.sync_attempts);
@@ -244,6 +252,9 @@ ike::IkeSaState read_ike_sa(TimePoint now, schema::IkeSa::Reader in) {
   state.next_send_id = in.getNextSendId();
   state.next_recv_id = in.getNextRecvId();
   state.peer_window = in.getPeerWindow();
+  state.own_window = in.getOwnWindow();
+  require(in.getReceivedAhead().size() <= kResponsesMax, "IKE SA: received ahead");
+  for (const std::uint32_t id : in.getReceivedAhead()) state.received_ahead.push_back(id);
   state.message_id_sync = in.getMessageIdSync();
   state.replay_counter_sync = in.getReplayCounterSync();
   state.sync_attempts = in.getSyncAttempts();

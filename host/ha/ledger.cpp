@@ -361,6 +361,11 @@ std::vector<CreditEntry> Ledger::all() const {
   return entries;
 }
 
+Ledger::Floors Ledger::floors(std::uint32_t spi_in) const {
+  const Pair* pair = impl_->find(spi_in);
+  return pair == nullptr ? Floors{} : Floors{pair->out.floor, pair->in.floor};
+}
+
 Ledger::Blocks Ledger::blocks(std::uint32_t spi_in) const {
   const Pair* pair = impl_->find(spi_in);
   return pair == nullptr ? Blocks{} : Blocks{pair->out.block, pair->in.block};

@@ -82,6 +82,12 @@ class Ledger {
   // --- views
   std::optional<CreditEntry> in_force(std::uint32_t spi_in) const;
   std::vector<CreditEntry> all() const;
+  // Where the newest epoch that we entered begins: numbers below are refused inbound and never sent; 0: no epoch was
+  // entered with this SA.
+  struct Floors {
+    std::uint64_t out = 0, in = 0;
+  };
+  Floors floors(std::uint32_t spi_in) const;
   // Block sizes in force for an SA, or the largest over all SAs (what a takeover can cost).
   struct Blocks {
     std::uint64_t out = 0, in = 0;

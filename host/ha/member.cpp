@@ -6,7 +6,7 @@
 namespace tandem::ha {
 namespace {
 
-constexpr Duration kTrafficScan = std::chrono::seconds(5);
+constexpr Duration kJoinCheck = std::chrono::seconds(5);
 constexpr std::size_t kEventsPerTurn = 512;
 constexpr std::size_t kPuntsPerTurn = 256;
 constexpr std::size_t kBeyondMax = 1024;  // packets held for a bound to rise; the oldest go
@@ -80,7 +80,8 @@ Result<void, std::string> Member::start(TimePoint now) {
   known_activations_[config_.id - 1u] = activation_;
   if (!reserve_activation(activation_ + 1)) return Failure{std::string("cannot make an activation number durable")};
   lonely_deadline_ = now + config_.startup_wait;
-  scan_deadline_ = now + kTrafficScan;
+  scan_deadline_ = now + kJoinCheck;
+  usage_deadline_ = now;
   set_facts();
   return {};
 }
@@ -137,16 +138,21 @@ void Member::install_children(TimePoint now, const ike::IkeSaState& state) {
   for (const ike::ChildSaState& child : state.children) {
     keep.insert(child.spi_in);
     owners_[child.spi_in] = state.local_spi();
-    const CardCredits credits = ledger_->add(now, child.spi_in, child.instance, child.born_epoch);
-    if (auto installed = sad_.install(to_pair(state, child), credits.out, credits.in); !installed) {
-      log_.error("child " + child.name + ": " + installed.error().text);
-      unusable_.push_back(child.spi_in);
-      continue;
-    }
-    slow_path_.want(card::Port::kOuter, state.remote.address);
+    if (install_child(now, state, child)) slow_path_.want(card::Port::kOuter, state.remote.address);
   }
   if (role_ == Role::kStandby) hold_pending_slot(state);
   remove_children(state.local_spi(), keep);
+}
+
+bool Member::install_child(TimePoint now, const ike::IkeSaState& state, const ike::ChildSaState& child) {
+  const CardCredits credits = ledger_->add(now, child.spi_in, child.instance, child.born_epoch);
+  sad::SaPair pair = to_pair(state, child);
+  limit_use(pair, child.use);
+  auto installed = sad_.install(pair, credits.out, credits.in);
+  if (installed) return true;
+  log_.error("child " + child.name + ": " + installed.error().text);
+  unusable_.push_back(child.spi_in);
+  return false;
 }
 
 // A child that may still come of a request under way keeps its slot on the survivor, where the IKE core did not
@@ -174,6 +180,7 @@ void Member::remove_children(ike::LocalSpi owner, const std::set<std::uint32_t>&
     sad_.remove(entry->first);
     ledger_->remove(entry->first);
     packets_seen_.erase(entry->first);
+    usage_.remove(entry->first);
     entry = owners_.erase(entry);
   }
 }
@@ -328,16 +335,6 @@ void Member::neighbour(TimePoint now, card::Port port, const IpAddress& address,
   }
 }
 
-void Member::scan_traffic(TimePoint now) {
-  for (const std::uint32_t spi : sad_.pairs()) {
-    const auto state = card_.inbound_state(card::spi_index(spi));
-    if (!state || sad_.pair_at(card::spi_index(spi), state->instance) != spi) continue;
-    auto& seen = packets_seen_[spi];
-    if (state->packets != seen) ike_.note_inbound_traffic(now, spi);
-    seen = state->packets;
-  }
-}
-
 void Member::timers(TimePoint now) {
   if (role_ == Role::kActive) apply(now, ike_.handle_timers(now));
   if (link_.is_open()) {
@@ -345,12 +342,13 @@ void Member::timers(TimePoint now) {
   }
   if (now >= announce_deadline_) announce(now);
   if (now >= scan_deadline_) {
-    scan_deadline_ = now + kTrafficScan;
-    if (role_ == Role::kActive) scan_traffic(now);
+    scan_deadline_ = now + kJoinCheck;
     if (partnership_ == Partnership::kPaired && hooks_.partner().may_lead) yield_if_wanted(now);
     // Events that found the ring full are not told again: limits are looked up instead.
     if (role_ == Role::kActive && joining()) advance_join(now);
   }
+  if (role_ == Role::kActive && now >= usage_deadline_) scan_usage(now);
+  if (now >= relimit_deadline_) relimit(now);
   if (now >= handover_deadline_) {
     handover_deadline_ = kNever;
     if (role_ == Role::kStandby && hooks_.partner().role == Role::kStandby) {
@@ -377,10 +375,10 @@ void Member::timers(TimePoint now) {
 }
 
 TimePoint Member::next_deadline() const {
-  TimePoint next = std::min(
-      {lonely_deadline_, handover_deadline_, announce_deadline_, scan_deadline_, probe_deadline_, preempt_deadline_});
+  TimePoint next = std::min({lonely_deadline_, handover_deadline_, announce_deadline_, scan_deadline_, probe_deadline_,
+                             preempt_deadline_, relimit_deadline_});
   if (link_.is_open()) next = std::min(next, link_.next_deadline());
-  if (role_ == Role::kActive) next = std::min(next, ike_.next_deadline());
+  if (role_ == Role::kActive) next = std::min({next, usage_deadline_, ike_.next_deadline()});
   return next;
 }
 

@@ -20,6 +20,7 @@
 #include "host/ha/incarnation_store.hpp"
 #include "host/ha/ledger.hpp"
 #include "host/ha/sync_link.hpp"
+#include "host/ha/usage.hpp"
 #include "host/ike/core.hpp"
 #include "host/sad/slow_path.hpp"
 
@@ -161,11 +162,13 @@ class Member final : private ike::ChildSlots {
   std::optional<ike::ChildSlot> allocate() override;
   void release(std::uint32_t spi) override;
   std::optional<std::uint32_t> allocate_route() override;
+  std::uint64_t inbound_gap(std::uint32_t spi_in) const override;
 
   // member.cpp: one input, one step
   void apply(TimePoint now, ike::Step step);
   Result<void, std::string> apply(TimePoint now, Result<ike::Step, ike::CommandError> step);
   void install_children(TimePoint now, const ike::IkeSaState& state);
+  bool install_child(TimePoint now, const ike::IkeSaState& state, const ike::ChildSaState& child);
   void hold_pending_slot(const ike::IkeSaState& state);
   void release_pending_slot(ike::LocalSpi owner);
   void remove_children(ike::LocalSpi owner, const std::set<std::uint32_t>& keep);
@@ -174,7 +177,6 @@ class Member final : private ike::ChildSlots {
   void hold_beyond(TimePoint now, const driver::PuntView& punt);
   void release_beyond();
   void jump_outbound(TimePoint now, const ike::OutboundJump& jump);
-  void scan_traffic(TimePoint now);
   void collect_wishes(TimePoint now);
   void write(const std::vector<CardCredits>& credits);
   std::optional<CountersNow> counters(std::uint32_t spi_in) const;
@@ -203,6 +205,21 @@ class Member final : private ike::ChildSlots {
   void plan_preemption(TimePoint now);
   void preempt(TimePoint now);
   bool is_first_of_standbys(const Hello& partner) const;
+
+  // member_usage.cpp: what the SAs carried
+  Use use_on_card(std::uint32_t spi_in) const;
+  void limit_use(sad::SaPair& pair, const sad::UseLimits& limits) const;
+  bool tells_usage() const;
+  void tell_usage(TimePoint now, std::vector<UsageEntry> entries);
+  void tell_all_usage(TimePoint now);
+  void look_at_use(TimePoint now, std::uint32_t spi_in, bool tell, std::vector<UsageEntry>& entries);
+  void rekey_worn(TimePoint now);
+  void scan_usage(TimePoint now);
+  void adopt_usage(const Usage& usage);
+  void carry_usage(TimePoint now);
+  void relimit(TimePoint now);
+  void tell_flows(TimePoint now);
+  void adopt_flows(const Flows& flows);
 
   // member_roles.cpp: who speaks
   void become_active(TimePoint now, Cause cause, std::uint32_t epoch);
@@ -257,6 +274,18 @@ class Member final : private ike::ChildSlots {
   TimePoint refused_until_ = TimePoint::min();  // a partner is there: no cold start alone before
   std::optional<Hello> partner_hello_;
   TimePoint preempt_deadline_ = kNever;
+
+  UsageBook usage_;
+  std::uint32_t partner_schema_ = 0;
+  std::uint32_t usage_cursor_ = 0;      // by spi_in: the last one looked at
+  std::vector<std::uint32_t> worn_;     // children without ESN whose numbers go to the end
+  std::deque<std::uint32_t> relimits_;  // after a takeover: children whose limits of use the card is to learn
+
+  std::deque<sad::PacketKey> flows_to_tell_;  // of the SPD cache, when a partner has joined
+
+  TimePoint usage_round_{};
+  TimePoint usage_deadline_ = kNever;
+  TimePoint relimit_deadline_ = kNever;
   TimePoint lonely_deadline_ = kNever;
   TimePoint handover_deadline_ = kNever;
   TimePoint announce_deadline_ = kNever;

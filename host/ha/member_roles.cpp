@@ -55,6 +55,9 @@ void Member::forget_all() {
   credits_in_flight_.clear();
   packets_seen_.clear();
   unusable_.clear();
+  usage_.clear();
+  relimits_.clear();
+  flows_to_tell_.clear();
 }
 
 void Member::become_active(TimePoint now, Cause cause, std::uint32_t epoch) {
@@ -92,6 +95,7 @@ void Member::become_active(TimePoint now, Cause cause, std::uint32_t epoch) {
     session_down(now);
   }
   apply(now, ike_.become_active(now, view(), keeps));
+  if (keeps) carry_usage(now);
   handover_deadline_ = kNever;
   reserve_activation(activation_ + 1);
   if (cause == Cause::kHandover) replicate(now, ActivationNotice{config_.id, std::max(activation_, reserved_)});
@@ -236,6 +240,7 @@ void Member::hand_over(TimePoint now) {
     return;
   }
   const auto exact = ledger_->exact(epoch_, [this](std::uint32_t spi) { return counters(spi); });
+  tell_all_usage(now);
   replicate(now, Handover{epoch_ + 1, exact});
   // We keep all that the partner has: from here on we are its standby, in sync by construction.
   std::vector<ike::IkeSaState> states;

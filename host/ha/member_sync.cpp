@@ -90,6 +90,7 @@ void Member::handle_hello(TimePoint now, const Hello& hello) {
   hello_seen_ = true;
   partner_hello_ = hello;
   trouble_over();
+  partner_schema_ = hello.schema_version;
   for (std::size_t i = 0; i < known_activations_.size(); ++i) {
     known_activations_[i] = std::max(known_activations_[i], hello.activations[i]);
   }
@@ -131,6 +132,8 @@ void Member::begin_join(TimePoint now) {
   replicate(now, SnapshotBegin{});
   replicate(now, ActivationNotice{config_.id, std::max(activation_, reserved_)});
   for (const ike::LocalSpi spi : ike_.sas()) replicate(now, IkeUpsert{ike_.state(spi)->clone()});
+  usage_.forget_reports();
+  tell_all_usage(now);
   for (const auto& hop : slow_path_.learned()) {
     replicate(now, NextHopUpdate{static_cast<std::uint8_t>(hop.port), hop.address, hop.mac});
   }
@@ -167,6 +170,8 @@ void Member::advance_join(TimePoint now) {
   partnership_ = Partnership::kPaired;
   card_.activate(epoch_, incarnation(), true, false);
   set_facts();
+  const std::vector<sad::PacketKey> flows = sad_.flows();
+  flows_to_tell_.assign(flows.begin(), flows.end());
   log_.info("partner in sync");
   yield_if_wanted(now);
 }
@@ -278,6 +283,8 @@ void Member::handle_record(TimePoint now, Record record) {
                    become_active(now, Cause::kHandover, handover.epoch);
                  },
                  [&](Leaving&) { output_.partner_left = true; },
+                 [&](Usage& usage) { adopt_usage(usage); },
+                 [&](Flows& flows) { adopt_flows(flows); },
              },
              record);
 }

@@ -16,7 +16,8 @@
 namespace tandem::ha {
 
 // How the schema's meaning is versioned; fields are added by Cap'n Proto's rules, so two neighbours work together.
-constexpr std::uint32_t kSchemaVersion = 1;
+// 2: Usage, Flows.
+constexpr std::uint32_t kSchemaVersion = 2;
 
 enum class Role : std::uint8_t { kStandby = 0, kActive = 1 };
 
@@ -67,6 +68,33 @@ struct ActivationNotice {
   std::uint8_t member = 0;
   std::uint64_t activation = 0;
 };
+// What an SA pair has carried in all and how far it counted, as of a moment ago (STA-011).
+struct UsageEntry {
+  std::uint32_t spi_in = 0;
+  std::uint32_t instance = 0;
+  std::uint64_t in_edge = 0;
+  std::uint64_t in_packets = 0;
+  std::uint64_t in_octets = 0;
+  std::uint64_t out_next = 0;
+  std::uint64_t out_packets = 0;
+  std::uint64_t out_octets = 0;
+  friend bool operator==(const UsageEntry&, const UsageEntry&) = default;
+};
+struct Usage {
+  std::vector<UsageEntry> entries;
+};
+// A PROTECT flow of the active's SPD cache, by the selectors of its packets (design: told lazily, a miss only punts).
+struct FlowEntry {
+  IpAddress source;
+  IpAddress target;
+  std::uint8_t protocol = 0;
+  std::uint16_t source_port = 0;
+  std::uint16_t target_port = 0;
+  friend bool operator==(const FlowEntry&, const FlowEntry&) = default;
+};
+struct Flows {
+  std::vector<FlowEntry> entries;
+};
 struct SnapshotBegin {};
 struct SnapshotEnd {};
 // The active says: from here on you may take over (N2). Follows all records that this rests on.
@@ -84,6 +112,6 @@ struct Handover {
 struct Leaving {};
 
 using Record = std::variant<SnapshotBegin, IkeUpsert, IkeRemove, Credits, NextHopUpdate, ActivationNotice, SnapshotEnd,
-                            InSync, HandoverRequest, Handover, Leaving>;
+                            InSync, HandoverRequest, Handover, Leaving, Usage, Flows>;
 
 }  // namespace tandem::ha

@@ -78,6 +78,8 @@ struct Record {
     handoverRequest @9 :Void;
     handover @10 :Handover;
     leaving @11 :Void;
+    usage @12 :List(Usage);  # since version 2
+    flows @13 :List(Flow);  # since version 2
   }
 }
 
@@ -94,6 +96,27 @@ struct Credit {
 struct Handover {
   epoch @0 :UInt32;
   exact @1 :List(Credit);
+}
+
+# What one SA pair has carried over all members, at most a second ago.
+struct Usage {
+  spiIn @0 :UInt32;
+  instance @1 :UInt32;
+  inEdge @2 :UInt64;  # highest number accepted
+  inPackets @3 :UInt64;
+  inOctets @4 :UInt64;
+  outNext @5 :UInt64;  # next number to be sent
+  outPackets @6 :UInt64;
+  outOctets @7 :UInt64;
+}
+
+# A flow that the sender's card protects; the reader decides it by its own policy.
+struct Flow {
+  source @0 :Data;  # 4 or 16 octets, as `target`
+  target @1 :Data;
+  protocol @2 :UInt8;
+  sourcePort @3 :UInt16;
+  targetPort @4 :UInt16;
 }
 
 struct NextHop {
@@ -160,6 +183,8 @@ struct IkeSa {
   hardDeadline @35 :Moment;
   syncM1Sent @36 :UInt32;
   syncM1Seen @37 :UInt32;
+  receivedAhead @38 :List(UInt32);
+  ownWindow @39 :UInt32 = 1;
 }
 
 struct StoredResponse {
@@ -202,6 +227,10 @@ struct ChildSa {
   established @18 :Moment;
   softDeadline @19 :Moment;
   hardDeadline @20 :Moment;
+  softPackets @21 :UInt64;  # limits of use of each direction; 0: none
+  hardPackets @22 :UInt64;
+  softOctets @23 :UInt64;
+  hardOctets @24 :UInt64;
 }
 
 struct Selector {

@@ -101,6 +101,9 @@ ChildSaState make_child(Engine& engine, TimePoint now, const AgreedChild& agreed
   child.established = now;
   child.soft_deadline = engine.less_jitter(now, agreed.config->rekey_after);
   child.hard_deadline = now + agreed.config->hard_lifetime;
+  child.use = agreed.config->use;
+  child.use.soft_packets -= engine.random.below(child.use.soft_packets / 10 + 1);
+  child.use.soft_octets -= engine.random.below(child.use.soft_octets / 10 + 1);
   return child;
 }
 

@@ -13,6 +13,7 @@
 #include "host/base/ip_address.hpp"
 #include "host/base/time.hpp"
 #include "host/crypto/algorithm.hpp"
+#include "host/sad/use_limits.hpp"
 #include "host/wire/traffic_selector.hpp"
 
 namespace tandem::ike {
@@ -61,7 +62,8 @@ struct ChildConfig {
   std::vector<EspProposal> proposals;
   Duration rekey_after = std::chrono::hours(1);  // soft, less up to 10 % jitter
   Duration hard_lifetime = std::chrono::minutes(66);
-  bool start = false;  // we initiate it, and again when it is lost
+  sad::UseLimits use = sad::kGcmUseLimits;  // soft less up to 10 % jitter
+  bool start = false;                       // we initiate it, and again when it is lost
 };
 
 // When a takeover begins a message-ID sync (SYNC-027): always, or only when a counter is in doubt, because not all was
@@ -69,6 +71,8 @@ struct ChildConfig {
 // strongSwan 5.9 derives its AES-GCM IVs from the message ID, so it can answer message ID 0 only once and destroys the
 // IKE SA at the second sync; and it does not give up a request that it has out.
 enum class SyncPolicy : std::uint8_t { kAlways = 0, kDoubt = 1, kNever = 2 };
+
+constexpr std::uint32_t kWindowMax = 16;
 
 struct PeerConfig {
   std::string name;
@@ -82,6 +86,9 @@ struct PeerConfig {
   Duration rekey_after = std::chrono::hours(4);
   Duration hard_lifetime = std::chrono::minutes(264);
   Duration liveness_after = std::chrono::seconds(30);
+  // How many requests of the peer we take in at once and in any order (RFC 7296 2.3); announced when above 1, at most
+  // kWindowMax. Our own requests go one by one, whatever the peer allows.
+  std::uint32_t window = 1;
   SyncPolicy sync = SyncPolicy::kDoubt;
   bool announce_message_id_sync = true;  // SYNC-005
   bool announce_replay_counter_sync = true;

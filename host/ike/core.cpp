@@ -38,8 +38,19 @@ std::optional<ByteView> ike_message(const Datagram& datagram) {
 
 void Core::Impl::dispatch(Turn& turn, const Datagram& datagram, ByteView octets) {
   const auto header = wire::parse_header(octets);
-  if (!header || header->major_version != 2 || header->length != octets.size() ||
-      header->spi_initiator == wire::IkeSpi::kNone) {
+  if (!header || header->length != octets.size()) {
+    count(IkeCounter::kMalformed);
+    return;
+  }
+  if (header->major_version != 2) {
+    exchange::answer_wrong_version(*this, turn, *header, datagram);
+    return;
+  }
+  if (exchange::is_unprotected_notify(*header)) {
+    exchange::handle_unprotected(*this, turn, *header, datagram, octets);
+    return;
+  }
+  if (header->spi_initiator == wire::IkeSpi::kNone) {
     count(IkeCounter::kMalformed);
     return;
   }
@@ -73,7 +84,7 @@ void Core::Impl::dispatch(Turn& turn, const Datagram& datagram, ByteView octets)
       return;
     }
   }
-  count(IkeCounter::kUnknownSpi);
+  exchange::answer_unknown_spi(*this, turn, *header, datagram);
 }
 
 Result<LiveSa*, CommandError> Core::Impl::sa_for_command(LocalSpi spi) {
@@ -310,14 +321,11 @@ std::uint64_t ChildSlots::inbound_gap(std::uint32_t) const { return 0; }
 
 std::string_view to_string(IkeCounter counter) {
   static constexpr std::array<std::string_view, static_cast<std::size_t>(IkeCounter::kCount)> kNames{
-      "received",         "sent",          "retransmits_answered",
-      "retransmits_sent", "malformed",     "unknown_spi",
-      "bad_icv",          "out_of_window", "unexpected",
-      "auth_failed",      "no_proposal",   "ts_unacceptable",
-      "cookies_sent",     "established",   "rekeyed_ike",
-      "rekeyed_child",    "deleted",       "timed_out",
-      "sync_started",     "sync_done",     "sync_ignored",
-      "jumps_asked",      "jumps_granted", "half_open_dropped"};
+      "received",     "sent",          "retransmits_answered", "retransmits_sent", "malformed",     "unknown_spi",
+      "bad_icv",      "out_of_window", "unexpected",           "auth_failed",      "no_proposal",   "ts_unacceptable",
+      "cookies_sent", "established",   "rekeyed_ike",          "rekeyed_child",    "deleted",       "timed_out",
+      "sync_started", "sync_done",     "sync_ignored",         "jumps_asked",      "jumps_granted", "half_open_dropped",
+      "hints",        "hints_checked", "unknown_answered"};
   const auto index = static_cast<std::size_t>(counter);
   return index < kNames.size() ? kNames[index] : "unknown";
 }

@@ -109,6 +109,9 @@ enum class IkeCounter : std::uint8_t {
   kJumpsAsked,    // replay-counter syncs that we sent
   kJumpsGranted,  // and that the peer took
   kHalfOpenDropped,
+  kHints,            // unprotected notifies
+  kHintsChecked,     // that began or met an exchange with the peer
+  kUnknownAnswered,  // unprotected answers to messages that we could not place
   kCount
 };
 std::string_view to_string(IkeCounter counter);

@@ -33,6 +33,7 @@ Engine::Engine(Config own_config, Random& own_random, ChildSlots& own_slots, Log
       cookies(own_random) {
   for (PeerConfig& peer : config.peers) {
     if (peer.proposals.empty()) peer.proposals = default_ike_proposals();
+    peer.window = std::clamp(peer.window, 1u, kWindowMax);
     for (ChildConfig& child : peer.children) {
       if (child.proposals.empty()) child.proposals = default_esp_proposals();
     }
@@ -80,12 +81,22 @@ void Engine::remove_sa(Turn& turn, LiveSa& sa, std::string_view why) {
   }
   if (LiveSa* next = sa.successor ? find(*sa.successor) : nullptr) next->predecessor.reset();
   if (sa.peer == nullptr) return;
-  const bool at_once = turn.now < taken_over_at + kTakeoverSpread;  // HA-012
   for (const ChildSaState& child : sa.state.children) {
-    const ChildConfig* child_config = find_child_config(*sa.peer, child.name);
-    if (child_config == nullptr || !child_config->start || child.phase != ChildPhase::kInstalled) continue;
-    schedule_start(*sa.peer, child.name, at_once ? turn.now : turn.now + jitter(std::chrono::seconds(2)));
+    if (child.phase == ChildPhase::kInstalled) restore_child(turn, sa, child.name, jitter(std::chrono::seconds(2)));
   }
+}
+
+void Engine::restore_child(const Turn& turn, const LiveSa& sa, const std::string& child, Duration later) {
+  const ChildConfig* child_config = sa.peer != nullptr ? find_child_config(*sa.peer, child) : nullptr;
+  if (child_config == nullptr || !child_config->start) return;
+  schedule_start(*sa.peer, child, turn.now < taken_over_at + kTakeoverSpread ? turn.now : turn.now + later);
+}
+
+void Engine::restore_deleted(const Turn& turn, const LiveSa& sa, const std::string& child, bool last) {
+  const Duration second = std::chrono::seconds(1);
+  restore_child(turn, sa, child, second + jitter(second));
+  if (!last || turn.now >= taken_over_at + kTakeoverSpread || sa.peer == nullptr || !sa.peer->address) return;
+  if (restored.insert({sa.peer->name, child}).second) schedule_start(*sa.peer, child, turn.now);
 }
 
 const PeerConfig* Engine::find_peer(std::string_view name) const {
@@ -181,7 +192,7 @@ void Engine::respond(Turn& turn, LiveSa& sa, const wire::IkeHeader& request, con
                      const std::vector<wire::Payload>& payloads) {
   Bytes response = seal_for(sa, request.exchange, true, wire::to_u32(request.message_id), payloads);
   gate(turn, sa, response);
-  store_response(sa.state, hash, std::move(response));
+  store_response(sa.state, wire::to_u32(request.message_id), hash, std::move(response));
   turn.change(sa.state.local_spi());
 }
 

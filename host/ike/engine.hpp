@@ -29,7 +29,10 @@ constexpr Duration kFailureWait = std::chrono::seconds(60);
 constexpr unsigned kTemporaryMax = 15;
 constexpr unsigned kRestartsMax = 3;  // of IKE_SA_INIT, each for cookies and groups (IKE-012)
 constexpr std::size_t kNonceOctets = 32;
-constexpr unsigned kSyncPerSecond = 10;                 // SYNC-060
+constexpr unsigned kSyncPerSecond = 10;           // SYNC-060
+constexpr unsigned kHintsPerSecond = 20;          // of all peers
+constexpr unsigned kStrayAnswersPerSecond = 100;  // IKE-029
+constexpr unsigned kStrayAnswersPerSource = 10;
 constexpr unsigned kStraysPerSecond = 2;                // of an SA
 constexpr std::uint32_t kMessageIdLimit = 0xffff0000u;  // SYNC-030
 constexpr std::uint64_t kActivationsRekeyAfter = 1000;  // N1
@@ -102,6 +105,8 @@ struct LiveSa {
   RateLimit sync_requests{kSyncPerSecond};  // SYNC-060: asked before a message with ID 0 is opened
   RateLimit sync_responses{kSyncPerSecond};
   RateLimit strays{kStraysPerSecond};  // asked before a message outside the window is opened
+  TimePoint hint_from{};               // until then unprotected notifies about this SA are ignored
+  std::uint32_t doubted_child = 0;     // spi_in: the peer may not know it; rekeyed once the peer has answered
   bool stray_may_sync = false;         // once a takeover (SYNC-026)
   bool jump_due = false;               // the peer is to be asked for a replay-counter sync (SYNC-040)
   bool jump_sent = false;              // the request that is out asks for it
@@ -204,6 +209,12 @@ class Engine {
   static bool idle(const LiveSa& sa);
   // Our message-ID sync is due or waits for its answer.
   static bool syncing(const LiveSa& sa);
+  // A child went without our doing: started again if it is configured to start, `later`, or at once soon after a
+  // takeover.
+  void restore_child(const Turn& turn, const LiveSa& sa, const std::string& child, Duration later);
+  // The peer deleted it: within 30 s of a takeover any child whose peer we can reach is restored, each only once, if it
+  // was the `last` one of its name (HA-012).
+  void restore_deleted(const Turn& turn, const LiveSa& sa, const std::string& child, bool last);
   // A configured child is to be started at `when`, unless it is there by then.
   void schedule_start(const PeerConfig& peer, std::string_view child, TimePoint when);
 
@@ -227,6 +238,12 @@ class Engine {
   bool view_changed = false;  // activations are to be checked at the next call of the timers
   bool taken_over = false;    // we hold SAs that another member made (HA-015)
   TimePoint taken_over_at = TimePoint::min();
+  TimePoint speaks_since{};  // this member
+  RateLimit hints{kHintsPerSecond};
+  RateLimit stray_answers{kStrayAnswersPerSecond};
+  std::map<IpAddress, unsigned> stray_sources;  // answers in the running second; bounded by stray_answers
+  TimePoint stray_sources_from{};
+  std::set<std::pair<std::string, std::string>> restored;  // peer, child: after a takeover, each once (HA-012)
   IvSource ivs;
   std::map<LocalSpi, std::unique_ptr<LiveSa>> sas;
   std::unordered_map<std::uint32_t, LocalSpi> child_owner;

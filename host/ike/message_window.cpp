@@ -17,13 +17,35 @@ const StoredResponse* find_stored(const IkeSaState& state, std::uint32_t message
   return nullptr;
 }
 
-void store_response(IkeSaState& state, const RequestHash& hash, Bytes response) {
+bool in_window(const IkeSaState& state, std::uint32_t id) {
+  const std::uint32_t next = state.next_recv_id;
+  if (id < next || id - next >= std::max(state.own_window, 1u)) return false;
+  return std::find(state.received_ahead.begin(), state.received_ahead.end(), id) == state.received_ahead.end();
+}
+
+std::uint32_t beyond_received(const IkeSaState& state) {
+  std::uint32_t beyond = state.next_recv_id;
+  for (const std::uint32_t id : state.received_ahead) beyond = std::max(beyond, id + 1);
+  return beyond;
+}
+
+void expect_next(IkeSaState& state, std::uint32_t next) {
+  state.next_recv_id = std::max(next, beyond_received(state));
+  state.received_ahead.clear();
+}
+
+void store_response(IkeSaState& state, std::uint32_t id, const RequestHash& hash, Bytes response) {
   // Entries with ID 0 stay: one of them may be the answer to a sync. An ordinary one there does no harm, since it is
   // sent again only for the same octets.
-  if (state.next_recv_id == 0) state.responses.clear();
-  std::erase_if(state.responses, [](const StoredResponse& stored) { return stored.message_id != 0; });
-  state.responses.push_back({state.next_recv_id, hash, std::move(response)});
-  ++state.next_recv_id;
+  if (id == 0) std::erase_if(state.responses, [](const StoredResponse& stored) { return stored.message_id == 0; });
+  state.received_ahead.push_back(id);
+  while (std::erase(state.received_ahead, state.next_recv_id) != 0) ++state.next_recv_id;
+  // A request this old the peer cannot repeat any more: it has its answer, or its window would not have moved on.
+  const std::uint32_t kept = std::max(state.own_window, 1u);
+  std::erase_if(state.responses, [&](const StoredResponse& stored) {
+    return stored.message_id != 0 && stored.message_id + kept < beyond_received(state);
+  });
+  state.responses.push_back({id, hash, std::move(response)});
 }
 
 void store_sync_response(IkeSaState& state, const RequestHash& hash, Bytes response) {
@@ -46,7 +68,7 @@ bool note_window(IkeSaState& state, const std::vector<wire::Payload>& payloads) 
 std::uint32_t lowest_sync_id(const IkeSaState& state) {
   // After a sync M1 is both the next request that is expected and an ID that no further sync may state.
   const std::uint32_t beyond_syncs = state.sync_m1_seen == 0 ? 0 : state.sync_m1_seen + 1;
-  return std::max(state.next_recv_id, beyond_syncs);
+  return std::max(beyond_received(state), beyond_syncs);
 }
 
 }  // namespace tandem::ike

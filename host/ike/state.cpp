@@ -26,6 +26,7 @@ ChildSaState ChildSaState::clone() const {
   copy.established = established;
   copy.soft_deadline = soft_deadline;
   copy.hard_deadline = hard_deadline;
+  copy.use = use;
   return copy;
 }
 
@@ -57,6 +58,8 @@ IkeSaState IkeSaState::clone() const {
   copy.keys = keys.clone();
   copy.next_send_id = next_send_id;
   copy.next_recv_id = next_recv_id;
+  copy.received_ahead = received_ahead;
+  copy.own_window = own_window;
   copy.peer_window = peer_window;
   copy.message_id_sync = message_id_sync;
   copy.replay_counter_sync = replay_counter_sync;

@@ -13,6 +13,7 @@
 #include "host/base/ip_address.hpp"
 #include "host/base/time.hpp"
 #include "host/crypto/algorithm.hpp"
+#include "host/sad/use_limits.hpp"
 #include "host/wire/traffic_selector.hpp"
 
 namespace tandem::ike {
@@ -47,6 +48,7 @@ struct ChildSaState {
   TimePoint established = kNever;
   TimePoint soft_deadline = kNever;
   TimePoint hard_deadline = kNever;
+  sad::UseLimits use;  // jitter taken off
 
   ChildSaState clone() const;
 };
@@ -119,14 +121,16 @@ struct IkeSaState {
   bool nat_remote = false;  // the peer is
   IkeSuite suite;
   IkeKeys keys;
-  std::uint32_t next_send_id = 0;    // of our next request
-  std::uint32_t next_recv_id = 0;    // of the peer's next request
-  std::uint32_t peer_window = 1;     // how many requests we may have out
-  bool message_id_sync = false;      // RFC 6311 negotiated: IKEV2_MESSAGE_ID_SYNC
-  bool replay_counter_sync = false;  // RFC 6311 negotiated: IPSEC_REPLAY_COUNTER_SYNC
-  std::uint32_t sync_attempts = 0;   // message-ID syncs begun so far (SYNC-013)
-  std::uint32_t sync_m1_sent = 0;    // the highest M1 that a member stated: the next one is above it (SYNC-015)
-  std::uint32_t sync_m1_seen = 0;    // the highest M1 that the peer stated: counts as an ID seen (SYNC-016)
+  std::uint32_t next_send_id = 0;             // of our next request
+  std::uint32_t next_recv_id = 0;             // of the peer's next request
+  std::vector<std::uint32_t> received_ahead;  // requests of the peer beyond next_recv_id that were taken in already
+  std::uint32_t own_window = 1;               // how many requests the peer may have out
+  std::uint32_t peer_window = 1;              // and we
+  bool message_id_sync = false;               // RFC 6311 negotiated: IKEV2_MESSAGE_ID_SYNC
+  bool replay_counter_sync = false;           // RFC 6311 negotiated: IPSEC_REPLAY_COUNTER_SYNC
+  std::uint32_t sync_attempts = 0;            // message-ID syncs begun so far (SYNC-013)
+  std::uint32_t sync_m1_sent = 0;  // the highest M1 that a member stated: the next one is above it (SYNC-015)
+  std::uint32_t sync_m1_seen = 0;  // the highest M1 that the peer stated: counts as an ID seen (SYNC-016)
   std::vector<StoredResponse> responses;
   std::optional<PendingRequest> pending;
   std::vector<ChildSaState> children;

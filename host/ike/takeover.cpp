@@ -168,6 +168,8 @@ void check_activations(Engine& engine, Turn& turn) {
 
 void take_over(Engine& engine, Turn& turn, const ClusterView& view, bool exact) {
   engine.active = true;
+  engine.speaks_since = turn.now;
+  engine.restored.clear();
   engine.view = view;
   engine.ivs.set_incarnation(view.incarnation);
   engine.taken_over = engine.taken_over || !engine.sas.empty();

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 #include "host/sad/card_address.hpp"
 
@@ -18,6 +19,14 @@ void put_key(Policy& policy, ByteView key_and_salt) {
   const std::size_t key_octets = key_and_salt.size() - sizeof policy.salt;
   std::memcpy(policy.key, key_and_salt.data(), key_octets);
   std::memcpy(policy.salt, key_and_salt.data() + key_octets, sizeof policy.salt);
+}
+
+template <typename Policy>
+void put_limits(Policy& policy, const UseLimits& use) {
+  policy.soft_packets = use.soft_packets;
+  policy.hard_packets = use.hard_packets;
+  policy.soft_octets = use.soft_octets;
+  policy.hard_octets = use.hard_octets;
 }
 
 std::uint16_t common_flags(const SaPair& pair) {
@@ -81,6 +90,7 @@ driver::CardResult<> Sad::write_policies(const SaPair& pair, const card::Credit&
   inbound.instance = pair.instance;
   inbound.flags = static_cast<std::uint16_t>(common_flags(pair) | card::kSaFollowPeer);
   inbound.window = config_.replay_window;
+  put_limits(inbound, pair.use_in);
   inbound.outer_source = to_card(pair.remote.address);
   inbound.outer_target = to_card(pair.local.address);
   inbound.udp_source_port = pair.udp ? pair.remote.port : std::uint16_t{0};
@@ -105,6 +115,7 @@ driver::CardResult<> Sad::write_policies(const SaPair& pair, const card::Credit&
   outbound.udp_source_port = pair.udp ? pair.local.port : std::uint16_t{0};
   outbound.udp_target_port = pair.udp ? pair.remote.port : std::uint16_t{0};
   outbound.outer_ttl = config_.outer_ttl;
+  put_limits(outbound, pair.use_out);
   outbound.sequence_max = pair.esn ? ~std::uint64_t{0} : 0xffffffffu;
   written = card_.install_outbound(index, outbound, out);
   wipe(&outbound, sizeof outbound);
@@ -134,7 +145,7 @@ driver::CardResult<> Sad::install(const SaPair& pair, const card::Credit& out, c
     return Failure{driver::CardError{driver::CardErrc::kBadIndex, "SPI names no slot of this card"}};
   }
   if (fresh || found->second.remote != pair.remote || found->second.local != pair.local ||
-      found->second.udp != pair.udp) {
+      found->second.udp != pair.udp || found->second.use_in != pair.use_in || found->second.use_out != pair.use_out) {
     if (auto written = write_policies(pair, out, in); !written) {
       if (fresh) {
         empty_slot(index);
@@ -144,7 +155,8 @@ driver::CardResult<> Sad::install(const SaPair& pair, const card::Credit& out, c
     }
   }
   const bool pointed = !fresh && found->second.carries_outbound;
-  pairs_[pair.spi_in] = {pair.instance, pair.route, pair.carries_outbound, pair.udp, pair.local, pair.remote};
+  pairs_[pair.spi_in] = {pair.instance, pair.route,  pair.carries_outbound, pair.udp,
+                         pair.local,    pair.remote, pair.use_in,           pair.use_out};
   slot_[index] = pair.spi_in;
   if (fresh && ++routes_[pair.route].pairs == 1) {
     spd_.set_route(pair.route, *pair.local_ts, *pair.remote_ts);
@@ -213,6 +225,7 @@ void Sad::clear() {
   routes_.clear();
   refusals_.clear();
   flows_held_ = 0;
+  new_flows_.clear();
   spd_.clear_routes();
   slots_.clear();
 }
@@ -264,7 +277,33 @@ void Sad::remember(const PacketKey& key, const SpdVerdict& verdict) {
     return;
   }
   if (protect) ++flows_held_;
+  if (protect && new_flows_.size() < kNewFlowsMax) new_flows_.push_back(key);
   (protect ? routes_[verdict.route].flows : refusals_).push_back(flow);
+}
+
+std::vector<PacketKey> Sad::take_new_flows() { return std::exchange(new_flows_, {}); }
+
+std::vector<PacketKey> Sad::flows() const {
+  std::vector<PacketKey> result;
+  result.reserve(flows_held_);
+  for (const auto& [number, route] : routes_) {
+    for (const card::FlowKey& flow : route.flows) {
+      PacketKey key;
+      key.source = from_card(flow.source, flow.family);
+      key.target = from_card(flow.target, flow.family);
+      key.protocol = flow.protocol;
+      key.source_port = flow.source_port;
+      key.target_port = flow.target_port;
+      result.push_back(key);
+    }
+  }
+  return result;
+}
+
+void Sad::adopt_flow(const PacketKey& key) {
+  const SpdVerdict verdict = spd_.outbound(key);
+  if (verdict.action == card::FlowAction::kProtect && !verdict.acquire) remember(key, verdict);
+  new_flows_.clear();
 }
 
 SpdVerdict Sad::decide_outbound(const PacketKey& key) {

@@ -13,6 +13,7 @@
 #include "host/base/log.hpp"
 #include "host/sad/slots.hpp"
 #include "host/sad/spd.hpp"
+#include "host/sad/use_limits.hpp"
 
 namespace tandem::sad {
 
@@ -32,6 +33,8 @@ struct SaPair {
   const std::vector<wire::TrafficSelector>* remote_ts = nullptr;
   Endpoint local;
   Endpoint remote;
+  UseLimits use_in{};  // as this card is to count
+  UseLimits use_out{};
 };
 
 struct SadConfig {
@@ -54,13 +57,16 @@ std::size_t selector_pairs(const std::vector<wire::TrafficSelector>& local,
 
 class Sad {
  public:
+  static constexpr std::size_t kNewFlowsMax = 4096;
+
   // The card outlives it. Slots are as many as the card has.
   Sad(driver::Card& card, SadConfig config, Spd spd, Random& random, Log& log);
 
   Slots& slots() { return slots_; }
   std::optional<std::uint32_t> allocate_route();
 
-  // Puts a pair in, or brings one that is in up to date (peer address, which one carries outbound traffic). The
+  // Puts a pair in, or brings one that is in up to date (peer address, limits of use, which one carries outbound
+  // traffic). The
   // credits count only for a new one. A pair that cannot go in leaves neither key nor slot behind. Errors: kInvalid
   // (key sizes, no or too many selector pairs), kBadIndex (SPI of no slot), or what the card says.
   driver::CardResult<> install(const SaPair& pair, const card::Credit& out, const card::Credit& in);
@@ -89,6 +95,12 @@ class Sad {
   // knows no direction: a decision that would be wrong for the same addresses and ports at the other port is not
   // remembered, so that clear text from outside cannot spoil the flows of the inside.
   SpdVerdict decide_outbound(const PacketKey& key);
+  // PROTECT flows remembered since the last call, for the partner: at most kNewFlowsMax, the rest is not told.
+  std::vector<PacketKey> take_new_flows();
+  // All PROTECT flows that the card may hold.
+  std::vector<PacketKey> flows() const;
+  // A flow that the partner remembers: decided here anew, by our own SPD and SAs, and remembered if it is PROTECT.
+  void adopt_flow(const PacketKey& key);
   // The same for clear text from outside.
   SpdVerdict decide_inbound_clear(const PacketKey& key);
 
@@ -100,6 +112,8 @@ class Sad {
     bool udp;
     Endpoint local;
     Endpoint remote;
+    UseLimits use_in;
+    UseLimits use_out;
   };
   struct Route {
     std::uint32_t pairs = 0;
@@ -126,6 +140,7 @@ class Sad {
   std::vector<card::FlowKey> refusals_;  // DISCARD and BYPASS flows, void when a new route appears
   std::size_t flows_held_ = 0;           // over all routes
   std::uint32_t next_route_ = 0;
+  std::vector<PacketKey> new_flows_;
 };
 
 }  // namespace tandem::sad

@@ -39,24 +39,34 @@ void refuse(Engine& engine, Turn& turn, LiveSa& sa, const wire::IkeHeader& heade
   engine.remove_sa(turn, sa, "the peer sent INVALID_SYNTAX");
 }
 
-// While our sync runs: with doubtful counters nothing new is taken in; with exact ones what lies in the window that
-// our P1 stated, and it is one wide since we never announce another (SYNC-023).
+// While our sync runs: with doubtful counters nothing new is taken in; with exact ones what lies in the window that our
+// P1 stated (SYNC-023).
 bool shut_by_sync(const LiveSa& sa, std::uint32_t id) {
   if (!Engine::syncing(sa)) return false;
-  return !sa.permissive || (sa.sync && id != sa.sync->p1);
+  return !sa.permissive || (sa.sync && (id < sa.sync->p1 || id - sa.sync->p1 >= sa.state.own_window));
+}
+
+// An authentic message that we do not take in, from another address than the one we know: our sync goes there too. The
+// SA itself moves only with the answer, since what we drop may be old.
+void sync_towards(Engine& engine, Turn& turn, LiveSa& sa, const Datagram& datagram) {
+  if (!sa.sync || sa.state.nat_local || sa.state.remote == datagram.remote) return;
+  engine.gate_to(turn, sa, datagram.local, datagram.remote, sa.sync->request);
 }
 
 // A message that we cannot place. After a takeover, if it is authentic and ahead of what we know, our counters are the
 // old ones: once a takeover that begins a sync (SYNC-026 b). The message itself stays dropped. What lies behind is an
 // old repeat and says nothing; an answer to a sync of a member before us is none of ours.
-void handle_stray(Engine& engine, Turn& turn, LiveSa& sa, ByteView octets, bool ahead) {
+void handle_stray(Engine& engine, Turn& turn, LiveSa& sa, const Datagram& datagram, ByteView octets, bool ahead) {
   const bool rekeying = sa.state.pending && sa.state.pending->kind == RequestKind::kRekeyIke;
-  if (!ahead || !sa.stray_may_sync || rekeying || Engine::syncing(sa) || sa.state.phase != IkePhase::kEstablished ||
-      !sa.strays.allows(turn.now)) {
-    return;
-  }
+  const bool begins = sa.stray_may_sync && !rekeying && !Engine::syncing(sa);
+  const bool moved = sa.sync && sa.state.remote != datagram.remote;
+  if (!ahead || !(begins || moved) || sa.state.phase != IkePhase::kEstablished || !sa.strays.allows(turn.now)) return;
   const auto payloads = engine.open_from(sa, octets);
   if (!payloads || is_message_id_sync(*payloads)) return;
+  if (!begins) {
+    sync_towards(engine, turn, sa, datagram);
+    return;
+  }
   engine.log.info(name_of(sa) + ": a message ahead of our counters since the takeover");
   sa.stray_may_sync = false;
   run_sync(engine, turn, sa);
@@ -74,9 +84,10 @@ void handle_request(Engine& engine, Turn& turn, LiveSa& sa, const wire::IkeHeade
     engine.gate_to(turn, sa, datagram.local, datagram.remote, stored->response);
     return;
   }
-  if (id != state.next_recv_id && !may_be_sync) {
+  const bool fits = in_window(state, id);
+  if (!fits && !may_be_sync) {
     engine.count(IkeCounter::kOutOfWindow);
-    handle_stray(engine, turn, sa, octets, id > state.next_recv_id);
+    handle_stray(engine, turn, sa, datagram, octets, id >= state.next_recv_id + state.own_window);
     return;
   }
   if (may_be_sync && !sa.sync_requests.allows(turn.now)) {
@@ -93,8 +104,9 @@ void handle_request(Engine& engine, Turn& turn, LiveSa& sa, const wire::IkeHeade
     return;
   }
   const bool over = state.phase == IkePhase::kDeleting && !state.pending;
-  if (id != state.next_recv_id || shut_by_sync(sa, id) || over || id >= kMessageIdLimit) {
+  if (!fits || shut_by_sync(sa, id) || over || id >= kMessageIdLimit) {
     engine.count(IkeCounter::kOutOfWindow);
+    if (payloads && fits && sa.strays.allows(turn.now)) sync_towards(engine, turn, sa, datagram);
     return;
   }
   if (header.exchange != wire::ExchangeType::kInformational && header.exchange != wire::ExchangeType::kCreateChildSa) {
@@ -140,7 +152,7 @@ void handle_response(Engine& engine, Turn& turn, LiveSa& sa, const wire::IkeHead
       state.pending && state.pending->message_id == id && header.exchange == exchange_of(state.pending->kind);
   if (!sync && !expected) {
     engine.count(IkeCounter::kUnexpected);
-    handle_stray(engine, turn, sa, octets, id >= state.next_send_id);
+    handle_stray(engine, turn, sa, datagram, octets, id >= state.next_send_id);
     return;
   }
   if (sync && !sa.sync_responses.allows(turn.now)) {
@@ -172,6 +184,7 @@ void handle_response(Engine& engine, Turn& turn, LiveSa& sa, const wire::IkeHead
     return;
   }
   if (sa.jump_sent) jump_granted(engine, sa);
+  if (sa.doubted_child != 0) doubted_child_due(engine, turn, sa);
   handle_answer(engine, turn, sa, pending, *payloads);
   sa.dh.reset();
   sa.inherited = false;

@@ -29,6 +29,8 @@ void drop_attempt(Engine& engine, Turn& turn, std::uint64_t spi_i, std::string_v
 void handle_auth_request(Engine& engine, Turn& turn, HalfOpen& half_open, const Datagram& datagram, ByteView octets);
 void send_auth_request(Engine& engine, Turn& turn, Attempt& attempt);
 void handle_auth_response(Engine& engine, Turn& turn, Attempt& attempt, const Datagram& datagram, ByteView octets);
+// SET_WINDOW_SIZE: how many requests the peer may have out (IKE-005).
+wire::NotifyPayload window_notify(const PeerConfig& peer);
 // A new SA of an authenticated peer that says INITIAL_CONTACT: all others with it are leftovers.
 void drop_other_sas(Engine& engine, Turn& turn, const LiveSa& keep);
 
@@ -73,6 +75,21 @@ void jump_granted(Engine& engine, LiveSa& sa);
 void apply_replay_counter_sync(Engine& engine, Turn& turn, const LiveSa& sa, const Payloads& payloads);
 // What our unanswered request was for is judged again (SYNC-024, REK-009).
 void abandon_pending(Engine& engine, Turn& turn, LiveSa& sa);
+
+// --- what is unprotected (stray.cpp)
+// An error that nobody protected: INVALID_SPI, INVALID_IKE_SPI and the like.
+bool is_unprotected_notify(const wire::IkeHeader& header);
+// A hint: at most one liveness check of the SA it is about (HA-012).
+void handle_unprotected(Engine& engine, Turn& turn, const wire::IkeHeader& header, const Datagram& datagram,
+                        ByteView octets);
+// A message for an SA that we do not know: INVALID_IKE_SPI where that is allowed (IKE-029).
+void answer_unknown_spi(Engine& engine, Turn& turn, const wire::IkeHeader& header, const Datagram& datagram);
+// INVALID_MAJOR_VERSION (WIRE-003).
+void answer_wrong_version(Engine& engine, Turn& turn, const wire::IkeHeader& header, const Datagram& datagram);
+// The peer is alive: the child that it may have lost is rekeyed, which makes it anew where it did (HA-013).
+void doubted_child_due(Engine& engine, Turn& turn, LiveSa& sa);
+// A protected INVALID_SPI: the peer says so itself.
+void peer_lost_child(Engine& engine, Turn& turn, LiveSa& sa, const Payloads& payloads);
 
 // --- all of them (dispatch.cpp, timers.cpp)
 // Authentic: the SA is alive, and the peer is where its newest message came from (NAT-007).

@@ -80,6 +80,7 @@ IkeSaState make_state(Engine& engine, Turn& turn, HalfOpen& half, const PeerConf
   state.suite = half.suite;
   state.keys = std::move(half.keys);
   state.next_recv_id = 1;
+  state.own_window = peer.window;
   note_agreed(engine, turn.now, peer, payloads, state);
   return state;
 }
@@ -129,6 +130,7 @@ void establish(Engine& engine, Turn& turn, HalfOpen& half, const PeerConfig& pee
   add_first_child(engine, turn, sa, half, request, response);
   if (sa.state.message_id_sync) response.push_back(notify(wire::NotifyType::kIkev2MessageIdSyncSupported));
   if (sa.state.replay_counter_sync) response.push_back(notify(wire::NotifyType::kIpsecReplayCounterSyncSupported));
+  if (peer.window > 1) response.push_back(window_notify(peer));
   if (wire::find_notify(request, wire::NotifyType::kInitialContact) != nullptr) drop_other_sas(engine, turn, sa);
   wire::IkeHeader header = response_header(half);
   engine.half_open.erase(half.spi_r);
@@ -136,6 +138,10 @@ void establish(Engine& engine, Turn& turn, HalfOpen& half, const PeerConfig& pee
 }
 
 }  // namespace
+
+wire::NotifyPayload window_notify(const PeerConfig& peer) {
+  return notify(wire::NotifyType::kSetWindowSize, Bytes{0, 0, 0, static_cast<std::uint8_t>(peer.window)});
+}
 
 void drop_other_sas(Engine& engine, Turn& turn, const LiveSa& keep) {
   for (const auto& [spi, sa] : engine.sas) {

@@ -60,6 +60,7 @@ IkeSaState make_state(Engine& engine, const Turn& turn, Attempt& attempt, const 
   state.suite = attempt.suite;
   state.keys = std::move(attempt.keys);
   state.next_send_id = 2;
+  state.own_window = peer.window;
   note_agreed(engine, turn.now, peer, payloads, state);
   return state;
 }
@@ -129,6 +130,7 @@ void send_auth_request(Engine& engine, Turn& turn, Attempt& attempt) {
   if (peer.announce_replay_counter_sync) {
     payloads.push_back(notify(wire::NotifyType::kIpsecReplayCounterSyncSupported));
   }
+  if (peer.window > 1) payloads.push_back(window_notify(peer));
   attempt.request = seal(keys_from_initiator(attempt.suite, attempt.keys),
                          request_header(attempt, wire::ExchangeType::kIkeAuth, 1), payloads, engine.ivs);
   attempt.auth_sent = true;

@@ -8,14 +8,6 @@
 namespace tandem::ike::exchange {
 namespace {
 
-void restart_child(Engine& engine, const Turn& turn, const LiveSa& sa, const std::string& name) {
-  const ChildConfig* config = find_child_config(*sa.peer, name);
-  if (config == nullptr || !config->start) return;
-  const bool at_once = turn.now < engine.taken_over_at + kTakeoverSpread;  // HA-012
-  engine.schedule_start(
-      *sa.peer, name, at_once ? turn.now : turn.now + std::chrono::seconds(1) + engine.jitter(std::chrono::seconds(1)));
-}
-
 // The peer deletes children, named by its inbound SPIs: ours that are paired with them go too (IKE-022).
 void delete_children(Engine& engine, Turn& turn, LiveSa& sa, const wire::DeletePayload& request,
                      std::vector<wire::EspSpi>& answer) {
@@ -31,7 +23,10 @@ void delete_children(Engine& engine, Turn& turn, LiveSa& sa, const wire::DeleteP
     engine.log.info(name_of(sa) + ": peer deletes " + name + " " + wire::to_string(wire::EspSpi{spi_in}));
     engine.count(IkeCounter::kDeleted);
     remove_child(engine, turn, sa, spi_in);
-    if (lost) restart_child(engine, turn, sa, name);
+    const bool last = std::none_of(sa.state.children.begin(), sa.state.children.end(), [&](const ChildSaState& other) {
+      return other.name == name && other.phase != ChildPhase::kDeleting;
+    });
+    if (lost) engine.restore_deleted(turn, sa, name, last);
   }
 }
 
@@ -60,7 +55,7 @@ void delete_ike(Engine& engine, Turn& turn, LiveSa& sa, const Request& request) 
   const std::vector<ChildSaState> children = std::move(sa.state.children);
   sa.state.children.clear();
   for (const ChildSaState& child : children) {
-    if (child.phase == ChildPhase::kInstalled) restart_child(engine, turn, sa, child.name);
+    if (child.phase == ChildPhase::kInstalled) engine.restore_deleted(turn, sa, child.name, true);
   }
   if (sa.state.pending && sa.state.pending->new_child_spi_in != 0) {
     engine.slots.release(sa.state.pending->new_child_spi_in);
@@ -126,6 +121,7 @@ void handle_informational_request(Engine& engine, Turn& turn, LiveSa& sa, const 
       delete_children(engine, turn, sa, *found, deleted);
     }
   }
+  peer_lost_child(engine, turn, sa, request.payloads);
   apply_replay_counter_sync(engine, turn, sa, request.payloads);
   Payloads response;
   if (!deleted.empty()) response.push_back(wire::DeletePayload{wire::ProtocolId::kEsp, std::move(deleted)});

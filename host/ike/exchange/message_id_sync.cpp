@@ -33,7 +33,7 @@ void begin_attempt(Engine& engine, Turn& turn, LiveSa& sa, unsigned attempt) {
   const std::uint32_t margin = std::max(state.peer_window, 1u) << (kMarginShift * attempt);
   sync.m1 = std::max(state.next_send_id + state.sync_attempts, state.sync_m1_sent) + margin;
   // A request that was answered since the last attempt counts: P1 moves on with it.
-  sync.p1 = state.next_recv_id;
+  sync.p1 = beyond_received(state);
   ++state.sync_attempts;
   state.sync_m1_sent = sync.m1;
   Payloads payloads{wire::encode(wire::MessageIdSync{sync.nonce, wire::MessageId{sync.m1}, wire::MessageId{sync.p1}})};
@@ -93,7 +93,7 @@ void handle_sync_request(Engine& engine, Turn& turn, LiveSa& sa, const Request& 
   // While our own sync is out its M1 is an ID that we have used (SYNC-028).
   const std::uint32_t own_next = std::max(state.next_send_id, sa.sync ? sa.sync->m1 : 0);
   const std::uint32_t p2 = std::max(wire::to_u32(sync->recv), own_next);
-  const std::uint32_t m2 = std::max(m1, state.next_recv_id);
+  const std::uint32_t m2 = std::max(m1, beyond_received(state));
   if (m2 - state.next_recv_id > kJumpLogged || p2 - state.next_send_id > kJumpLogged) {
     engine.log.warning(name_of(sa) + ": message-ID sync jumps far");
   }
@@ -102,7 +102,7 @@ void handle_sync_request(Engine& engine, Turn& turn, LiveSa& sa, const Request& 
   // It may judge our own request abandoned only; what it was for is wanted again (SYNC-018, SYNC-024).
   abandon_pending(engine, turn, sa);
   state.next_send_id = p2;
-  state.next_recv_id = m2;
+  expect_next(state, m2);
   state.sync_m1_seen = m1;
   apply_replay_counter_sync(engine, turn, sa, request.payloads);
   Bytes response =
@@ -126,7 +126,7 @@ void handle_sync_response(Engine& engine, Turn& turn, LiveSa& sa, const Datagram
   }
   IkeSaState& state = sa.state;
   state.next_send_id = std::max(wire::to_u32(sync->recv), state.next_send_id);
-  state.next_recv_id = std::max(wire::to_u32(sync->send), state.next_recv_id);
+  expect_next(state, wire::to_u32(sync->send));
   sa.sync.reset();
   sa.sync_at = kNever;
   if (sa.jump_sent) jump_granted(engine, sa);

@@ -160,6 +160,7 @@ void inherit_children(Engine& engine, Turn& turn, LiveSa& successor, LiveSa& old
   }
   old.intents.clear();
   successor.linger.merge(old.linger);
+  successor.jump_due = successor.jump_due || old.jump_due;
   old.linger.clear();
   old.collisions.clear();
   old.successor.reset();

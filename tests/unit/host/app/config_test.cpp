@@ -93,6 +93,10 @@ esp = ["aes128gcm16-x25519-noesn"]
 rekey_s = 3600
 lifetime_s = 4000
 start = true
+rekey_packets = 5000
+lifetime_packets = 6000
+rekey_octets = 5000000
+lifetime_octets = 6000000
 )";
 
 std::string changed(const std::string& from, const std::string& to, std::string text = kFull) {
@@ -161,15 +165,31 @@ TEST_CASE("a full file is read value for value") {
   CHECK(peer.children[0].remote_ts.size() == 2);
   CHECK(peer.children[0].start);
   CHECK(peer.children[0].hard_lifetime == std::chrono::seconds(4000));
+  CHECK(peer.children[0].use == sad::UseLimits{5000, 6000, 5'000'000, 6'000'000});
 }
 
 TEST_CASE("what may be left out takes defaults that pass the file's own checks") {
   std::string text = kFull;
-  for (const char* line :
-       {"priority = 200\n", "cluster = \"lab\"\n", "gateway = \"192.0.2.254\"\n", "heartbeat_ms = 10\n",
-        "lease_ms = 40\n", "takeover_ms = 50\n", "eligible_ms = 100\n", "grant = 1024\n", "rekey_s = 14400\n",
-        "lifetime_s = 16000\n", "rekey_s = 3600\n", "lifetime_s = 4000\n", "ike = [\"aes256gcm16-prfsha384-x25519\"]\n",
-        "esp = [\"aes128gcm16-x25519-noesn\"]\n", "sync = \"doubt\"\n", "port = 500\n"}) {
+  for (const char* line : {"priority = 200\n",
+                           "cluster = \"lab\"\n",
+                           "gateway = \"192.0.2.254\"\n",
+                           "heartbeat_ms = 10\n",
+                           "lease_ms = 40\n",
+                           "takeover_ms = 50\n",
+                           "eligible_ms = 100\n",
+                           "grant = 1024\n",
+                           "rekey_s = 14400\n",
+                           "lifetime_s = 16000\n",
+                           "rekey_s = 3600\n",
+                           "lifetime_s = 4000\n",
+                           "ike = [\"aes256gcm16-prfsha384-x25519\"]\n",
+                           "rekey_packets = 5000\n",
+                           "lifetime_packets = 6000\n",
+                           "rekey_octets = 5000000\n",
+                           "lifetime_octets = 6000000\n",
+                           "esp = [\"aes128gcm16-x25519-noesn\"]\n",
+                           "sync = \"doubt\"\n",
+                           "port = 500\n"}) {
     text = changed(line, "", text);
   }
   const Settings settings = Loader().good(text);
@@ -177,6 +197,7 @@ TEST_CASE("what may be left out takes defaults that pass the file's own checks")
   CHECK(settings.member.heartbeat.eligible > settings.member.heartbeat.takeover);
   CHECK_FALSE(settings.member.ike.peers[0].proposals.empty());
   CHECK_FALSE(settings.member.ike.peers[0].children[0].proposals.empty());
+  CHECK(settings.member.ike.peers[0].children[0].use == sad::kGcmUseLimits);
 }
 
 TEST_CASE("every mistake is told with its line and key") {
@@ -229,6 +250,10 @@ TEST_CASE("every mistake is told with its line and key") {
       {"\"aes128gcm16-x25519-noesn\"", "\"aes128-sha256\"",
        "77: peer.child.esp: \"aes128-sha256\" is not an ESP proposal that the card can do"},
       {"lifetime_s = 4000", "lifetime_s = 3600", "79: peer.child.lifetime_s: must exceed rekey_s"},
+      {"lifetime_octets = 6000000", "lifetime_octets = 5000000",
+       "84: peer.child.lifetime_octets: must exceed rekey_octets"},
+      {"rekey_packets = 5000", "rekey_packets = 5",
+       "81: peer.child.rekey_packets: must be an integer from 1000 to 1152921504606846976"},
       {"address = \"192.0.2.99\"\n", "", "79: peer.child.start: needs the peer's address"},
   };
   const Loader loader;
@@ -355,6 +380,10 @@ TEST_CASE("each single change of policy gives another hash", "[N6]") {
       {"rekey_s = 3600", "rekey_s = 3601"},
       {"lifetime_s = 4000", "lifetime_s = 4001"},
       {"start = true", "start = false"},
+      {"rekey_packets = 5000", "rekey_packets = 5001"},
+      {"lifetime_packets = 6000", "lifetime_packets = 6001"},
+      {"rekey_octets = 5000000", "rekey_octets = 5000001"},
+      {"lifetime_octets = 6000000", "lifetime_octets = 6000001"},
   };
   for (const auto& [from, to] : changes) {
     INFO(from << " -> " << to);

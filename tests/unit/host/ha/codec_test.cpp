@@ -58,6 +58,7 @@ ike::ChildSaState child() {
   c.born_activations = {15, 16};
   c.established = kNow - std::chrono::seconds(30);
   c.soft_deadline = kNow + std::chrono::hours(1);
+  c.use = {31, 32, 33, 34};
   c.hard_deadline = kNever;
   return c;
 }
@@ -83,6 +84,8 @@ ike::IkeSaState ike_sa() {
   s.message_id_sync = true;
   s.replay_counter_sync = true;
   s.sync_attempts = 2;
+  s.own_window = 5;
+  s.received_ahead = {41, 43};
   s.sync_m1_sent = 21;
   s.sync_m1_seen = 22;
   ike::StoredResponse response;
@@ -119,6 +122,7 @@ void check_equal(const ike::ChildSaState& a, const ike::ChildSaState& b) {
   CHECK(a.born_activations == b.born_activations);
   CHECK((a.established == b.established));
   CHECK((a.soft_deadline == b.soft_deadline));
+  CHECK(a.use == b.use);
   CHECK((a.hard_deadline == b.hard_deadline));
 }
 
@@ -148,6 +152,8 @@ void check_equal(const ike::IkeSaState& a, const ike::IkeSaState& b) {
   CHECK(a.replay_counter_sync == b.replay_counter_sync);
   CHECK(a.sync_attempts == b.sync_attempts);
   CHECK(a.sync_m1_sent == b.sync_m1_sent);
+  CHECK(a.own_window == b.own_window);
+  CHECK(a.received_ahead == b.received_ahead);
   CHECK(a.sync_m1_seen == b.sync_m1_seen);
   CHECK((a.responses == b.responses));
   CHECK((a.pending == b.pending));
@@ -164,6 +170,11 @@ Result<Frame, std::string> upsert(ike::IkeSaState state, TimePoint later = kNow)
 }
 
 }  // namespace
+
+TEST_CASE("what SAs carried goes through whole", "[STA-011]") {
+  const Usage usage{{{0x80000102, 12, 1, 2, 3, ~std::uint64_t{0}, 5, 6}, {0x80000103, 13, 7, 8, 9, 10, 11, 12}}};
+  CHECK(round_trip(usage).entries == usage.entries);
+}
 
 TEST_CASE("an IKE SA with its children comes back whole", "[N4]") {
   Result<Frame, std::string> frame = upsert(ike_sa());
@@ -237,6 +248,14 @@ TEST_CASE("hello and acknowledgement come back as they were", "[N6]") {
   CHECK(g.priority == h.priority);
   frame = decode_frame(kNow, body(encode_ack(123)));
   CHECK(std::get<AckFrame>(*frame).number == 123);
+}
+
+TEST_CASE("flows go through whole, with one family an entry", "[N4]") {
+  Flows flows{{{*IpAddress::parse("10.1.0.7"), *IpAddress::parse("10.2.0.9"), 6, 40000, 443},
+               {*IpAddress::parse("2001:db8::1"), *IpAddress::parse("2001:db8::2"), 17, 53, 53}}};
+  CHECK(round_trip(flows).entries == flows.entries);
+  flows.entries[1].target = *IpAddress::parse("10.2.0.9");
+  CHECK(decode_frame(kNow, body(encode_record(kNow, 1, flows))).error() == "flow: families");
 }
 
 TEST_CASE("fields beyond their bounds are refused by name", "[N4]") {

@@ -228,9 +228,10 @@ TEST_CASE("the peer's DELETE of the IKE SA during a sync is answered and the SA 
     CHECK(scene.peer().core().sas().empty());
     CHECK(established(scene.cluster).empty());
     CHECK(scene.cluster.core().sas().size() == 1);
-    const std::size_t sent = world.sent;
+    // Nothing more of the old SA: what follows is a new one, since the DELETE came so soon after the takeover (HA-012).
+    const std::size_t sent = world.history.size();
     world.run_for(seconds(31));
-    CHECK(world.sent == sent);
+    for (std::size_t i = sent; i < world.history.size(); ++i) CHECK(world.history[i].octets[18] == 34);
     CHECK(scene.cluster.core().sas().empty());
   }
 }

@@ -101,9 +101,12 @@ TEST_CASE("mutated protected messages change nothing and are counted", "[hostile
     const Step step = site.core().handle_datagram(world.now, arrived(sample, std::move(octets)));
     REQUIRE(step.changed.empty());
     REQUIRE(step.removed.empty());
-    replies += step.gated.size() + step.free.size();
+    REQUIRE(step.gated.empty());
+    // Unprotected errors only (major version, unknown SPI), ten a second to one source; time stands still here.
+    for (const Datagram& reply : step.free) CHECK(reply.octets.size() <= sample.octets.size());
+    replies += step.free.size();
   }
-  CHECK(replies == 0);
+  CHECK(replies <= 20);
   CHECK(fingerprint(world.a) == state_a);
   CHECK(fingerprint(world.b) == state_b);
   Core& core = world.b.core();

@@ -67,6 +67,7 @@ Config copy(const Config& config) {
     other.hard_lifetime = peer.hard_lifetime;
     other.liveness_after = peer.liveness_after;
     other.sync = peer.sync;
+    other.window = peer.window;
     other.announce_message_id_sync = peer.announce_message_id_sync;
     other.announce_replay_counter_sync = peer.announce_replay_counter_sync;
     result.peers.push_back(std::move(other));

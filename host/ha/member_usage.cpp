@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: Apache-2.0
+// The member and the use of its SAs: told to the partner, carried over takeovers, and turned into lifetimes and into
+// the jump that the peer is asked for. STA-011, SYNC-045, SPD-008, ESP-005. Serves N3.
+#include <algorithm>
+
+#include "host/ha/member.hpp"
+
+namespace tandem::ha {
+namespace {
+
+constexpr Duration kUsagePeriod = std::chrono::seconds(1);       // every SA is looked at
+constexpr Duration kUsageSlice = std::chrono::milliseconds(20);  // at most so often
+constexpr std::size_t kUsageSlices = 40;                         // so that one look stays short
+constexpr std::size_t kUsageEntries = 64;                        // and is worth the waking
+constexpr std::size_t kUsageRecord = 512;                        // entries of a record
+constexpr std::uint64_t kUsageBacklog = 1024;                    // records unacknowledged: others come first
+constexpr std::size_t kFlowsWaitingMax = 65536;                  // flows not yet told; further ones will miss
+constexpr std::size_t kRelimitsPerTurn = 256;
+constexpr Duration kRelimitInterval = std::chrono::milliseconds(5);
+constexpr std::uint32_t kUsageSince = 2;  // schema version
+// Without ESN half of the numbers are left for the rekey, and for takeovers, which skip some (ESP-005).
+constexpr std::uint64_t kSoftSequence = std::uint64_t{1} << 31;
+
+std::uint64_t above(std::uint64_t value, std::uint64_t base) { return value > base ? value - base : 0; }
+
+}  // namespace
+
+Use Member::use_on_card(std::uint32_t spi_in) const {
+  const std::uint32_t index = card::spi_index(spi_in);
+  const auto out = card_.outbound_state(index);
+  const auto in = card_.inbound_state(index);
+  Use use;
+  if (in && sad_.pair_at(index, in->instance) == spi_in) {
+    use.in_packets = in->packets;
+    use.in_octets = in->octets;
+    use.in_edge = in->right_edge;
+  }
+  if (out && sad_.pair_at(index, out->instance) == spi_in) {
+    use.out_packets = out->packets;
+    use.out_octets = out->octets;
+    use.out_next = std::max<std::uint64_t>(1, out->next_sequence);
+  }
+  return use;
+}
+
+void Member::limit_use(sad::SaPair& pair, const sad::UseLimits& limits) const {
+  const Use card = use_on_card(pair.spi_in);
+  const Use total = usage_.total(pair.spi_in, pair.instance, card);
+  pair.use_in = {UsageBook::card_limit(limits.soft_packets, total.in_packets, card.in_packets),
+                 UsageBook::card_limit(limits.hard_packets, total.in_packets, card.in_packets),
+                 UsageBook::card_limit(limits.soft_octets, total.in_octets, card.in_octets),
+                 UsageBook::card_limit(limits.hard_octets, total.in_octets, card.in_octets)};
+  pair.use_out = {UsageBook::card_limit(limits.soft_packets, total.out_packets, card.out_packets),
+                  UsageBook::card_limit(limits.hard_packets, total.out_packets, card.out_packets),
+                  UsageBook::card_limit(limits.soft_octets, total.out_octets, card.out_octets),
+                  UsageBook::card_limit(limits.hard_octets, total.out_octets, card.out_octets)};
+}
+
+std::uint64_t Member::inbound_gap(std::uint32_t spi_in) const {
+  const std::uint64_t floor = ledger_->floors(spi_in).in;
+  if (floor == 0) return 0;
+  const auto entry = ledger_->in_force(spi_in);
+  const Use card = use_on_card(spi_in);
+  if (!entry || card.in_edge >= floor) return 0;  // the peer is beyond it already (SYNC-050)
+  return above(floor - 1, usage_.known(spi_in, entry->instance).in_edge);
+}
+
+bool Member::tells_usage() const {
+  return replicating() && partner_schema_ >= kUsageSince &&
+         link_.last_appended() - link_.last_acknowledged() < kUsageBacklog;
+}
+
+void Member::tell_usage(TimePoint now, std::vector<UsageEntry> entries) {
+  if (!entries.empty()) replicate(now, Usage{std::move(entries)});
+}
+
+// One SA: told if it has moved, proof of life if it received, rekeyed before its numbers run out.
+void Member::look_at_use(TimePoint now, std::uint32_t spi_in, bool tell, std::vector<UsageEntry>& entries) {
+  const auto credit = ledger_->in_force(spi_in);
+  if (!credit) return;
+  const Use card = use_on_card(spi_in);
+  auto& seen = packets_seen_[spi_in];
+  if (card.in_packets != seen) ike_.note_inbound_traffic(now, spi_in);
+  seen = card.in_packets;
+  if (auto entry = tell ? usage_.report(spi_in, credit->instance, card) : std::nullopt) entries.push_back(*entry);
+  if (card.out_next >= kSoftSequence && card.out_next <= 0xffffffffu) worn_.push_back(spi_in);
+}
+
+// Asked only where it matters: an SA with ESN has other numbers to spare.
+void Member::rekey_worn(TimePoint now) {
+  for (const std::uint32_t spi : std::exchange(worn_, {})) {
+    const auto owner = owners_.find(spi);
+    const ike::IkeSaState* state = owner != owners_.end() ? ike_.state(owner->second) : nullptr;
+    if (state == nullptr) continue;
+    const auto child = std::find_if(state->children.begin(), state->children.end(),
+                                    [spi](const ike::ChildSaState& one) { return one.spi_in == spi; });
+    if (child != state->children.end() && !child->esn) apply(now, ike_.handle_child_expired(now, spi, false));
+  }
+}
+
+void Member::scan_usage(TimePoint now) {
+  usage_deadline_ = now + kUsagePeriod;
+  if (role_ != Role::kActive) return;
+  const std::size_t most = std::max(kUsageEntries, owners_.size() / kUsageSlices + 1);
+  std::vector<UsageEntry> entries;
+  const bool tell = tells_usage();
+  auto at = owners_.upper_bound(usage_cursor_);
+  for (std::size_t i = 0; i < most && at != owners_.end(); ++i, ++at) {
+    usage_cursor_ = at->first;
+    look_at_use(now, at->first, tell, entries);
+  }
+  if (at == owners_.end()) {
+    usage_cursor_ = 0;
+    usage_round_ = std::max(usage_round_ + kUsagePeriod, now + kUsageSlice);
+    if (usage_round_ > now + kUsagePeriod) usage_round_ = now + kUsagePeriod;
+    usage_deadline_ = usage_round_;
+  } else {
+    usage_deadline_ = now + kUsageSlice;
+  }
+  tell_flows(now);
+  if (!flows_to_tell_.empty()) usage_deadline_ = now + kUsageSlice;
+  tell_usage(now, std::move(entries));
+  rekey_worn(now);
+}
+
+void Member::tell_all_usage(TimePoint now) {
+  if (partner_schema_ < kUsageSince) return;
+  std::vector<UsageEntry> entries;
+  for (const auto& [spi, owner] : owners_) {
+    const auto credit = ledger_->in_force(spi);
+    if (!credit) continue;
+    if (auto entry = usage_.report(spi, credit->instance, use_on_card(spi))) entries.push_back(*entry);
+    if (entries.size() == kUsageRecord) tell_usage(now, std::exchange(entries, {}));
+  }
+  tell_usage(now, std::move(entries));
+}
+
+void Member::adopt_usage(const Usage& usage) {
+  for (const UsageEntry& entry : usage.entries) {
+    const auto credit = ledger_->in_force(entry.spi_in);
+    if (credit && credit->instance == entry.instance) usage_.adopt(entry, use_on_card(entry.spi_in));
+  }
+}
+
+// The member before us may have used all that it had reserved: that much counts as carried, so that no hard lifetime
+// is ever stretched. The card's entries follow a few at a time; what it counts meanwhile is not lost.
+void Member::carry_usage(TimePoint now) {
+  const std::uint64_t octets = sad_.outer_mtu();
+  for (const auto& [spi, owner] : owners_) {
+    const auto entry = ledger_->in_force(spi);
+    if (!entry) continue;
+    const Use known = usage_.known(spi, entry->instance);
+    const Ledger::Floors floors = ledger_->floors(spi);
+    usage_.reserve(spi, entry->instance, above(floors.in, known.in_edge + 1), above(floors.out, known.out_next),
+                   octets);
+    relimits_.push_back(spi);
+  }
+  relimit_deadline_ = relimits_.empty() ? kNever : now;
+}
+
+// The SPD cache, lazily: without it every flow would miss once after a takeover, all at the same moment.
+void Member::tell_flows(TimePoint now) {
+  std::vector<sad::PacketKey> fresh = sad_.take_new_flows();
+  if (!tells_usage() || partnership_ != Partnership::kPaired) return;
+  if (flows_to_tell_.size() < kFlowsWaitingMax) {
+    flows_to_tell_.insert(flows_to_tell_.end(), fresh.begin(), fresh.end());
+  }
+  Flows record;
+  while (!flows_to_tell_.empty() && record.entries.size() < kUsageRecord) {
+    const sad::PacketKey& key = flows_to_tell_.front();
+    record.entries.push_back({key.source, key.target, key.protocol, key.source_port, key.target_port});
+    flows_to_tell_.pop_front();
+  }
+  if (!record.entries.empty()) replicate(now, record);
+}
+
+void Member::adopt_flows(const Flows& flows) {
+  for (const FlowEntry& entry : flows.entries) {
+    sad::PacketKey key;
+    key.source = entry.source;
+    key.target = entry.target;
+    key.protocol = entry.protocol;
+    key.source_port = entry.source_port;
+    key.target_port = entry.target_port;
+    sad_.adopt_flow(key);
+  }
+}
+
+void Member::relimit(TimePoint now) {
+  for (std::size_t i = 0; i < kRelimitsPerTurn && !relimits_.empty(); ++i) {
+    const std::uint32_t spi = relimits_.front();
+    relimits_.pop_front();
+    const auto owner = owners_.find(spi);
+    const ike::IkeSaState* state = owner != owners_.end() ? ike_.state(owner->second) : nullptr;
+    if (state == nullptr) continue;
+    for (const ike::ChildSaState& child : state->children) {
+      if (child.spi_in == spi) install_child(now, *state, child);
+    }
+  }
+  relimit_deadline_ = relimits_.empty() ? kNever : now + kRelimitInterval;
+}
+
+}  // namespace tandem::ha
