@@ -107,7 +107,9 @@ void read_ha(const TomlView& table, Settings& settings) {
   table.reject_unknown();
 }
 
-void read_ike_timers(const TomlView& table, ike::Config& ike) {
+void read_ike(const TomlView& table, Settings& settings) {
+  ike::Config& ike = settings.member.ike;
+  settings.keep_ticket_keys = table.boolean("keep_ticket_keys", true);
   ike.retransmit_first = milliseconds(table.integer("retransmit_first_ms", 500, 10, 60'000));
   ike.retransmit_max = milliseconds(table.integer("retransmit_max_ms", 30'000, 10, 600'000));
   ike.retransmit_tries = static_cast<std::uint32_t>(table.integer("retransmit_tries", 12, 1, 100));
@@ -233,6 +235,8 @@ ike::PeerConfig read_peer(const TomlView& table) {
   peer.sync = read_sync(table);
   peer.announce_message_id_sync = table.boolean("message_id_sync", true);
   peer.announce_replay_counter_sync = table.boolean("replay_counter_sync", true);
+  peer.resume = table.boolean("resume", true);
+  peer.quick_crash_detection = table.boolean("qcd", true);
   std::set<std::string> names;
   for (const TomlView& child : table.tables("child")) {
     peer.children.push_back(read_child(child));
@@ -277,7 +281,7 @@ Settings read_all(const TomlView& root) {
   settings.outer = read_port(root.table("outer"));
   settings.inner = read_port(root.table("inner"));
   read_ha(root.table("ha"), settings);
-  if (const auto ike = root.optional_table("ike")) read_ike_timers(*ike, member.ike);
+  if (const auto ike = root.optional_table("ike")) read_ike(*ike, settings);
   for (const TomlView& rule : root.tables("policy")) read_rules(rule, member.spd_rules);
   std::set<std::string> names;
   for (const TomlView& peer : root.tables("peer")) {

@@ -32,6 +32,7 @@ struct Settings {
   std::filesystem::path card_socket;
   PortSettings outer;
   PortSettings inner;
+  bool keep_ticket_keys = true;  // on disk
   std::uint8_t partner_id = 0;
   ha::TlsSessionConfig session;
   std::vector<ha::HeartbeatPath> heartbeat_paths;

@@ -82,6 +82,9 @@ Facts peer_facts(const ike::PeerConfig& peer) {
   facts.add("rekey", peer.rekey_after.count()).add("lifetime", peer.hard_lifetime.count());
   facts.add("liveness", peer.liveness_after.count()).add("sync", peer.sync).add("window", peer.window);
   facts.add("mid", peer.announce_message_id_sync).add("rcs", peer.announce_replay_counter_sync);
+  // Named only when switched off: a partner of the version before, which knows neither, finds the hash it expects.
+  if (!peer.resume) facts.add("resume", peer.resume);
+  if (!peer.quick_crash_detection) facts.add("qcd", peer.quick_crash_detection);
   return facts;
 }
 

@@ -89,6 +89,7 @@ class Daemon {
   asio::signal_set signals_;
   std::unique_ptr<driver::Card> card_;
   std::unique_ptr<ha::IncarnationStore> store_;
+  std::unique_ptr<ha::SecretStore> secrets_;
   std::unique_ptr<Netlink> netlink_;
   std::unique_ptr<IkeSockets> ike_sockets_;
   std::unique_ptr<ha::Member> member_;
@@ -224,10 +225,18 @@ Result<void, std::string> Daemon::start() {
   auto store = ha::open_incarnation_store((settings_.state_dir / "activation").string(), settings_.member.id);
   if (!store) return Failure{store.error().text};
   store_ = std::move(*store);
+  auto secrets = ha::open_secret_store((settings_.state_dir / "secrets").string(), settings_.keep_ticket_keys);
+  if (!secrets) return Failure{secrets.error().text};
+  secrets_ = std::move(*secrets);
   settings_.member.maintenance = std::filesystem::exists(settings_.state_dir / kMaintenanceFile);
   ha::Member::Hooks hooks;
   hooks.eligible = [this] { return heartbeat_->eligible(); };
   hooks.partner = [this] { return heartbeat_->partner(); };
+  hooks.secrets = secrets_.get();
+  hooks.unix_seconds = [] {
+    const auto since = std::chrono::system_clock::now().time_since_epoch();
+    return static_cast<ike::UnixSeconds>(std::chrono::duration_cast<std::chrono::seconds>(since).count());
+  };
   member_ = std::make_unique<ha::Member>(std::move(settings_.member), *card_, *store_, random_, std::move(hooks), log_);
   settings_.member.heartbeat = member_->config().heartbeat;
   if (auto done = start_heartbeat(); !done) return done;

@@ -191,6 +191,11 @@ struct RecordWriter {
   void operator()(const Leaving&) { out.setLeaving(); }
   void operator()(const Usage& record) { write_usage(out, record.entries); }
   void operator()(const Flows& record) { write_flows(out, record.entries); }
+  void operator()(const SecretsUpdate& record) { write_secrets(out.initClusterSecrets(), record.secrets); }
+  void operator()(const TicketsUsed& record) {
+    TANDEM_ASSERT(record.tickets.size() <= kUsedTicketsMax);
+    write_used(now, out.initTicketsUsed(static_cast<unsigned>(record.tickets.size())), record.tickets);
+  }
 };
 
 Record read_record(TimePoint now, schema::Record::Reader in) {
@@ -230,6 +235,10 @@ Record read_record(TimePoint now, schema::Record::Reader in) {
       return Usage{read_usage(in.getUsage())};
     case schema::Record::FLOWS:
       return Flows{read_flows(in.getFlows())};
+    case schema::Record::CLUSTER_SECRETS:
+      return SecretsUpdate{read_secrets(in.getClusterSecrets())};
+    case schema::Record::TICKETS_USED:
+      return TicketsUsed{read_used(now, in.getTicketsUsed())};
   }
   throw BadField{"record: unknown kind"};
 }

@@ -28,6 +28,10 @@ constexpr std::size_t kSelectorsMax = 64;         // a side of a CHILD SA
 constexpr std::size_t kKeyOctetsMax = 128;
 constexpr std::size_t kMessageOctetsMax = 65535;
 constexpr std::size_t kNonceOctetsMax = 256;
+constexpr std::size_t kUsedTicketsMax = 4096;  // a record
+constexpr std::size_t kTicketOctetsMax = 2048;
+constexpr std::size_t kIdentityOctetsMax = 4096;
+constexpr std::size_t kTokenOctetsMax = 256;
 constexpr std::uint8_t kMemberMax = 63;
 constexpr Duration kMomentMax = std::chrono::hours(24 * 365 * 50);  // how far a moment may lie from now
 

@@ -45,13 +45,6 @@ std::vector<wire::TrafficSelector> read_selectors(capnp::List<schema::Selector>:
   return out;
 }
 
-crypto::Encr read_encr(std::uint16_t id, std::uint16_t key_bits) {
-  const std::optional<crypto::Encr> encr = crypto::encr_from(id);
-  require(encr.has_value(), "cipher");
-  require(key_bits == 0 || key_bits == 128 || key_bits == 192 || key_bits == 256, "key length");
-  return *encr;
-}
-
 void write_child(TimePoint now, schema::ChildSa::Builder out, const ike::ChildSaState& child) {
   out.setSpiIn(child.spi_in);
   out.setSpiOut(child.spi_out);
@@ -156,24 +149,6 @@ ike::IkeKeys read_keys(schema::IkeSa::Reader in) {
   return keys;
 }
 
-void write_suite(schema::IkeSa::Builder out, const ike::IkeSuite& suite) {
-  out.setEncr(static_cast<std::uint16_t>(suite.encr));
-  out.setKeyBits(suite.key_bits);
-  out.setInteg(static_cast<std::uint16_t>(suite.integ));
-  out.setPrf(static_cast<std::uint16_t>(suite.prf));
-  out.setGroup(static_cast<std::uint16_t>(suite.group));
-}
-
-ike::IkeSuite read_suite(schema::IkeSa::Reader in) {
-  const std::optional<crypto::Integ> integ = crypto::integ_from(in.getInteg());
-  const std::optional<crypto::Prf> prf = crypto::prf_from(in.getPrf());
-  const std::optional<crypto::Group> group = crypto::group_from(in.getGroup());
-  require(integ.has_value(), "integrity algorithm");
-  require(prf.has_value(), "PRF");
-  require(group.has_value(), "group");
-  return {read_encr(in.getEncr(), in.getKeyBits()), in.getKeyBits(), *integ, *prf, *group};
-}
-
 void write_responses(schema::IkeSa::Builder out, const std::vector<ike::StoredResponse>& responses) {
   capnp::List<schema::StoredResponse>::Builder list = out.initResponses(static_cast<unsigned>(responses.size()));
   unsigned index = 0;
@@ -197,6 +172,13 @@ std::vector<ike::StoredResponse> read_responses(schema::IkeSa::Reader in) {
 
 }  // namespace
 
+crypto::Encr read_encr(std::uint16_t id, std::uint16_t key_bits) {
+  const std::optional<crypto::Encr> encr = crypto::encr_from(id);
+  require(encr.has_value(), "cipher");
+  require(key_bits == 0 || key_bits == 128 || key_bits == 192 || key_bits == 256, "key length");
+  return *encr;
+}
+
 void write_ike_sa(TimePoint now, schema::IkeSa::Builder out, const ike::IkeSaState& state) {
   out.setSpiI(state.spi_i);
   out.setSpiR(state.spi_r);
@@ -208,7 +190,7 @@ void write_ike_sa(TimePoint now, schema::IkeSa::Builder out, const ike::IkeSaSta
   write_endpoint(out.initRemote(), state.remote);
   out.setNatLocal(state.nat_local);
   out.setNatRemote(state.nat_remote);
-  write_suite(out, state.suite);
+  write_suite_of(out, state.suite);
   write_keys(out, state.keys);
   out.setNextSendId(state.next_send_id);
   out.setNextRecvId(state.next_recv_id);
@@ -231,6 +213,7 @@ void write_ike_sa(TimePoint now, schema::IkeSa::Builder out, const ike::IkeSaSta
   write_moment(now, out.initEstablished(), state.established);
   write_moment(now, out.initRekeyDeadline(), state.rekey_deadline);
   write_moment(now, out.initHardDeadline(), state.hard_deadline);
+  write_recovery(now, out, state);
 }
 
 ike::IkeSaState read_ike_sa(TimePoint now, schema::IkeSa::Reader in) {
@@ -247,7 +230,7 @@ ike::IkeSaState read_ike_sa(TimePoint now, schema::IkeSa::Reader in) {
   state.remote = read_endpoint(in.getRemote(), "IKE SA: remote address");
   state.nat_local = in.getNatLocal();
   state.nat_remote = in.getNatRemote();
-  state.suite = read_suite(in);
+  state.suite = read_suite_of(in);
   state.keys = read_keys(in);
   state.next_send_id = in.getNextSendId();
   state.next_recv_id = in.getNextRecvId();
@@ -269,6 +252,7 @@ ike::IkeSaState read_ike_sa(TimePoint now, schema::IkeSa::Reader in) {
   state.established = read_moment(now, in.getEstablished(), "IKE SA: established");
   state.rekey_deadline = read_moment(now, in.getRekeyDeadline(), "IKE SA: rekey deadline");
   state.hard_deadline = read_moment(now, in.getHardDeadline(), "IKE SA: hard deadline");
+  read_recovery(now, in, state);
   return state;
 }
 

@@ -76,6 +76,8 @@ Result<void, std::string> Member::start(TimePoint now) {
   card_.activate(epoch_, 0, false, false);
   card_.set_grant(config_.ledger.grant);
   if (auto cleared = card_.clear(); !cleared) return Failure{"card: " + cleared.error().text};
+  tell_wall_clock(now);
+  load_secrets();
   activation_ = store_.durable();
   known_activations_[config_.id - 1u] = activation_;
   if (!reserve_activation(activation_ + 1)) return Failure{std::string("cannot make an activation number durable")};
@@ -113,6 +115,8 @@ void Member::apply(TimePoint now, ike::Step step) {
     remove_children(spi, {});
     if (replicating()) replicate(now, IkeRemove{spi});
   }
+  tell_used_tickets(now, step.tickets_used);
+  if (step.secrets_changed) publish_secrets(now);
   const bool gate = partnership_ == Partnership::kPaired || partnership_ == Partnership::kLosing;
   for (ike::Step::Gated& send : step.gated) {
     if (gate) {
@@ -336,6 +340,7 @@ void Member::neighbour(TimePoint now, card::Port port, const IpAddress& address,
 }
 
 void Member::timers(TimePoint now) {
+  tell_wall_clock(now);
   if (role_ == Role::kActive) apply(now, ike_.handle_timers(now));
   if (link_.is_open()) {
     for (LinkEvent& event : link_.handle_timers(now)) handle_link(now, std::move(event));

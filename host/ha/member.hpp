@@ -19,6 +19,7 @@
 #include "host/ha/heartbeat.hpp"
 #include "host/ha/incarnation_store.hpp"
 #include "host/ha/ledger.hpp"
+#include "host/ha/secret_store.hpp"
 #include "host/ha/sync_link.hpp"
 #include "host/ha/usage.hpp"
 #include "host/ike/core.hpp"
@@ -73,6 +74,10 @@ class Member final : private ike::ChildSlots {
   struct Hooks {
     std::function<bool()> eligible;  // HeartbeatCore::eligible at this moment
     std::function<PartnerView()> partner;
+    // Where secrets outlive both members; none: they die with the last one.
+    SecretStore* secrets = nullptr;
+    // The wall clock, by which tickets expire; none: the clock of TimePoint.
+    std::function<ike::UnixSeconds()> unix_seconds = {};
   };
 
   // All that is handed in outlives the member.
@@ -221,6 +226,17 @@ class Member final : private ike::ChildSlots {
   void tell_flows(TimePoint now);
   void adopt_flows(const Flows& flows);
 
+  // member_recovery.cpp: secrets and lists by which peers come back
+  bool shares_secrets() const;
+  void tell_wall_clock(TimePoint now);
+  void load_secrets();
+  void save_secrets(const ike::ClusterSecrets& secrets);
+  void publish_secrets(TimePoint now);
+  void use_secrets();
+  void share_recovery(TimePoint now);
+  void tell_used_tickets(TimePoint now, const std::vector<ike::UsedTicket>& used);
+  void set_token_time();
+
   // member_roles.cpp: who speaks
   void become_active(TimePoint now, Cause cause, std::uint32_t epoch);
   void step_down(TimePoint now, const std::string& why);
@@ -267,6 +283,9 @@ class Member final : private ike::ChildSlots {
   std::deque<InFlight> credits_in_flight_;
   std::map<std::uint32_t, std::uint64_t> packets_seen_;  // by spi_in, at the last scan
   std::vector<std::uint32_t> unusable_;                  // children that the card refused: to be deleted
+  std::uint64_t secrets_end_ = 0;           // record whose acknowledgement lets proposed secrets be used; 0: none waits
+  std::optional<std::uint32_t> saved_key_;  // id of the newest ticket key on disk
+  TimePoint solo_since_{};
 
   Role wanted_ = Role::kStandby;  // with config_.external
   std::string trouble_;

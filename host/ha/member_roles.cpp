@@ -41,6 +41,7 @@ void Member::set_facts() {
   facts.activation = activation_;
   facts.may_lead = may_lead();
   output_.facts = facts;
+  set_token_time();
 }
 
 void Member::forget_all() {
@@ -77,6 +78,9 @@ void Member::become_active(TimePoint now, Cause cause, std::uint32_t epoch) {
   in_sync_ = false;
   probe_end_ = 0;
   probe_deadline_ = kNever;
+  solo_since_ = now;
+  secrets_end_ = 0;
+  tell_wall_clock(now);
   card_.activate(epoch_, incarnation(), true, solo());
   card_.renew_lease(to_ns(now + config_.heartbeat.lease));
   ++takeovers_;
@@ -124,6 +128,8 @@ void Member::go_solo(TimePoint now) {
   if (role_ != Role::kActive || partnership_ == Partnership::kSolo || joining()) return;
   log_.warning("partner lost: solo");
   partnership_ = Partnership::kSolo;
+  solo_since_ = now;
+  use_secrets();
   card_.activate(epoch_, incarnation(), true, true);
   ledger_->abandon();
   credits_in_flight_.clear();

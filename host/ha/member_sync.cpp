@@ -46,6 +46,8 @@ void Member::session_down(TimePoint now) {
   link_.close();
   hello_seen_ = false;
   preempt_deadline_ = kNever;
+  partner_schema_ = 0;
+  if (secrets_end_ != 0) secrets_end_ = ~std::uint64_t{0};
   credits_in_flight_.clear();
   // What waited for the old session's acknowledgements can only be freed by solo now.
   for (Held& held : gated_) held.number = ~std::uint64_t{0};
@@ -131,6 +133,7 @@ void Member::begin_join(TimePoint now) {
   credits_end_ = 0;
   replicate(now, SnapshotBegin{});
   replicate(now, ActivationNotice{config_.id, std::max(activation_, reserved_)});
+  share_recovery(now);
   for (const ike::LocalSpi spi : ike_.sas()) replicate(now, IkeUpsert{ike_.state(spi)->clone()});
   usage_.forget_reports();
   tell_all_usage(now);
@@ -213,6 +216,7 @@ void Member::acknowledged(TimePoint now, std::uint64_t number) {
     write(ledger_->acknowledged(credits_in_flight_.front().entries));
     credits_in_flight_.pop_front();
   }
+  if (secrets_end_ != 0 && number >= secrets_end_) use_secrets();
   release_held(number);
   advance_join(now);
   flush_reservations(now);
@@ -263,6 +267,13 @@ void Member::handle_record(TimePoint now, Record record) {
                  [&](ActivationNotice& notice) {
                    auto& known = known_activations_[notice.member - 1u];
                    known = std::max(known, notice.activation);
+                 },
+                 [&](SecretsUpdate& update) {
+                   save_secrets(update.secrets);
+                   ike_.adopt_secrets(std::move(update.secrets));
+                 },
+                 [&](TicketsUsed& used) {
+                   for (const ike::UsedTicket& ticket : used.tickets) ike_.adopt_used_ticket(ticket);
                  },
                  [&](SnapshotEnd&) {},
                  [&](InSync& sync) {

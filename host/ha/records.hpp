@@ -11,12 +11,14 @@
 
 #include "host/base/bytes.hpp"
 #include "host/base/ip_address.hpp"
+#include "host/ike/cluster_secrets.hpp"
 #include "host/ike/state.hpp"
+#include "host/ike/ticket.hpp"
 
 namespace tandem::ha {
 
 // How the schema's meaning is versioned; fields are added by Cap'n Proto's rules, so two neighbours work together.
-// 2: Usage, Flows.
+// 2: Usage, Flows, SecretsUpdate, TicketsUsed.
 constexpr std::uint32_t kSchemaVersion = 2;
 
 enum class Role : std::uint8_t { kStandby = 0, kActive = 1 };
@@ -110,8 +112,16 @@ struct Handover {
 };
 // A member leaves in good order: the other need not wait for silence.
 struct Leaving {};
+// Secrets that the cluster shares, before the active uses them (STA-024). To partners of schema version 2.
+struct SecretsUpdate {
+  ike::ClusterSecrets secrets;
+};
+// Tickets that resumed an IKE SA, before the peer hears of it (RES-008). To partners of schema version 2.
+struct TicketsUsed {
+  std::vector<ike::UsedTicket> tickets;
+};
 
 using Record = std::variant<SnapshotBegin, IkeUpsert, IkeRemove, Credits, NextHopUpdate, ActivationNotice, SnapshotEnd,
-                            InSync, HandoverRequest, Handover, Leaving, Usage, Flows>;
+                            InSync, HandoverRequest, Handover, Leaving, Usage, Flows, SecretsUpdate, TicketsUsed>;
 
 }  // namespace tandem::ha

@@ -80,6 +80,8 @@ struct Record {
     leaving @11 :Void;
     usage @12 :List(Usage);  # since version 2
     flows @13 :List(Flow);  # since version 2
+    clusterSecrets @14 :ClusterSecrets;  # since version 2
+    ticketsUsed @15 :List(UsedTicket);  # since version 2
   }
 }
 
@@ -129,6 +131,31 @@ struct NextHop {
 struct Activation {
   member @0 :UInt8;
   activation @1 :UInt64;
+}
+
+# What all members use: the newest of each kind and the one before.
+struct ClusterSecrets {
+  qcd @0 :Data;
+  cookies @1 :List(CookieSecret);
+  ticketKeys @2 :List(TicketKey);
+}
+
+struct CookieSecret {
+  version @0 :UInt8;
+  secret @1 :Data;  # empty: none
+}
+
+struct TicketKey {
+  id @0 :UInt32;
+  madeUnix @1 :UInt64;  # seconds of the wall clock: it outlives machines
+  bornActivation1 @2 :UInt64;
+  bornActivation2 @3 :UInt64;
+  key @4 :Data;  # empty: none
+}
+
+struct UsedTicket {
+  id @0 :Data;  # 16 octets
+  expires @1 :Moment;
 }
 
 struct Moment {
@@ -185,6 +212,24 @@ struct IkeSa {
   syncM1Seen @37 :UInt32;
   receivedAhead @38 :List(UInt32);
   ownWindow @39 :UInt32 = 1;
+  remoteIdentityKind @40 :UInt8;  # 0: not known
+  remoteIdentity @41 :Data;
+  authenticated @42 :Moment;
+  resumeClient @43 :Bool;
+  ticket @44 :HeldTicket;  # absent: none
+  crashToken @45 :Data;  # empty: none
+}
+
+# A ticket that the peer gave, and what belongs to it (RFC 5723).
+struct HeldTicket {
+  ticket @0 :Data;
+  skD @1 :Data;
+  encr @2 :UInt16;
+  keyBits @3 :UInt16;
+  integ @4 :UInt16;
+  prf @5 :UInt16;
+  group @6 :UInt16;
+  expires @7 :Moment;
 }
 
 struct StoredResponse {

@@ -13,20 +13,11 @@
 #include "host/base/ip_address.hpp"
 #include "host/base/time.hpp"
 #include "host/crypto/algorithm.hpp"
+#include "host/ike/identity.hpp"
 #include "host/sad/use_limits.hpp"
 #include "host/wire/traffic_selector.hpp"
 
 namespace tandem::ike {
-
-// An identity as it stands in an ID payload (WIRE-015): kind 1 IPv4, 2 FQDN, 3 RFC822, 5 IPv6, 11 KEY_ID.
-struct Identity {
-  std::uint8_t kind = 2;
-  Bytes data;
-  friend bool operator==(const Identity&, const Identity&) = default;
-};
-std::string to_string(const Identity& identity);
-// "192.0.2.1" -> 1, "2001:db8::1" -> 5, "user@host" -> 3, "keyid:HEX" -> 11, anything else -> 2.
-std::optional<Identity> parse_identity(std::string_view text);
 
 // One IKE proposal: every combination of the listed transforms is acceptable, in order of preference.
 struct IkeProposal {
@@ -92,6 +83,10 @@ struct PeerConfig {
   SyncPolicy sync = SyncPolicy::kDoubt;
   bool announce_message_id_sync = true;  // SYNC-005
   bool announce_replay_counter_sync = true;
+  // RFC 5723: tickets are given when asked for and asked for where we have the peer's address. A ticket holds SK_d, so
+  // whoever gets the cluster's ticket key within two hours can compute the keys of children made without a group.
+  bool resume = true;
+  bool quick_crash_detection = true;  // RFC 6290: tokens are given, and believed
 };
 
 struct Config {

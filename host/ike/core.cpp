@@ -7,7 +7,7 @@
 #include <utility>
 
 #include "host/ike/engine.hpp"
-#include "host/ike/exchange/exchange.hpp"
+#include "host/ike/exchange/recovery.hpp"
 #include "host/ike/takeover.hpp"
 
 namespace tandem::ike {
@@ -60,6 +60,10 @@ void Core::Impl::dispatch(Turn& turn, const Datagram& datagram, ByteView octets)
     exchange::handle_init_request(*this, turn, datagram, octets);
     return;
   }
+  if (header->exchange == wire::ExchangeType::kIkeSessionResume && !header->response) {
+    exchange::handle_resume_request(*this, turn, datagram, octets);
+    return;
+  }
   const std::uint64_t own_spi = header->from_initiator ? spi_r : spi_i;
   if (LiveSa* sa = find(LocalSpi{own_spi})) {
     exchange::handle_protected(*this, turn, *sa, *header, datagram, octets);
@@ -75,7 +79,12 @@ void Core::Impl::dispatch(Turn& turn, const Datagram& datagram, ByteView octets)
   }
   const auto attempt = attempts.find(spi_i);
   if (!header->from_initiator && header->response && attempt != attempts.end()) {
-    if (header->exchange == wire::ExchangeType::kIkeSaInit) {
+    const bool resumes = attempt->second.resume.has_value();
+    if (header->exchange == wire::ExchangeType::kIkeSessionResume && resumes) {
+      exchange::handle_resume_response(*this, turn, attempt->second, datagram, octets);
+      return;
+    }
+    if (header->exchange == wire::ExchangeType::kIkeSaInit && !resumes) {
       exchange::handle_init_response(*this, turn, attempt->second, datagram, octets);
       return;
     }
@@ -130,6 +139,7 @@ Step Core::handle_timers(TimePoint now) {
   Turn turn(now);
   if (!impl_->active) return {};
   if (std::exchange(impl_->view_changed, false)) check_activations(*impl_, turn);
+  exchange::keep_secrets(*impl_, turn);
   while (!impl_->due.empty() && impl_->due.begin()->first <= now) {
     const LocalSpi spi = impl_->due.begin()->second;
     impl_->due.erase(impl_->due.begin());
@@ -149,7 +159,7 @@ Step Core::handle_timers(TimePoint now) {
 TimePoint Core::next_deadline() const {
   if (!impl_->active) return kNever;
   if (impl_->view_changed) return TimePoint{};
-  TimePoint at = impl_->half_open.next_deadline();
+  TimePoint at = std::min(impl_->half_open.next_deadline(), exchange::secrets_due(*impl_));
   if (!impl_->due.empty()) at = std::min(at, impl_->due.begin()->first);
   for (const auto& [spi, attempt] : impl_->attempts) at = std::min(at, attempt.resend_at);
   for (const auto& [names, when] : impl_->starts) at = std::min(at, when);
@@ -279,6 +289,42 @@ void Core::become_standby() {
   impl_->half_open.clear();
   impl_->attempts.clear();
   impl_->starts.clear();
+  impl_->recovery.lost.clear();
+  impl_->recovery.tokens_from = kNever;
+  use_proposed_secrets();  // whoever speaks next got them before all that we sent since
+}
+
+void Core::set_unix_time(TimePoint now, UnixSeconds seconds) {
+  const auto own = std::chrono::duration_cast<std::chrono::seconds>(now.time_since_epoch()).count();
+  impl_->recovery.unix_offset_s = static_cast<std::int64_t>(seconds) - own;
+}
+
+void Core::adopt_secrets(ClusterSecrets secrets) {
+  if (impl_->active && !impl_->recovery.secrets.empty()) return;
+  impl_->recovery.secrets = std::move(secrets);
+  impl_->recovery.proposed.reset();
+}
+
+const ClusterSecrets& Core::secrets() const { return impl_->recovery.secrets; }
+
+const ClusterSecrets* Core::proposed_secrets() const {
+  return impl_->recovery.proposed ? &*impl_->recovery.proposed : nullptr;
+}
+
+void Core::use_proposed_secrets() {
+  if (!impl_->recovery.proposed) return;
+  impl_->recovery.secrets = std::move(*impl_->recovery.proposed);
+  impl_->recovery.proposed.reset();
+}
+
+void Core::show_crash_tokens_from(TimePoint when) { impl_->recovery.tokens_from = when; }
+
+void Core::adopt_used_ticket(const UsedTicket& used) { impl_->recovery.used.add(used.id, used.expires); }
+
+std::vector<UsedTicket> Core::used_tickets() const {
+  std::vector<UsedTicket> list;
+  for (const auto& [id, expires] : impl_->recovery.used.all()) list.push_back({id, expires});
+  return list;
 }
 
 bool Core::active() const { return impl_->active; }
@@ -321,11 +367,38 @@ std::uint64_t ChildSlots::inbound_gap(std::uint32_t) const { return 0; }
 
 std::string_view to_string(IkeCounter counter) {
   static constexpr std::array<std::string_view, static_cast<std::size_t>(IkeCounter::kCount)> kNames{
-      "received",     "sent",          "retransmits_answered", "retransmits_sent", "malformed",     "unknown_spi",
-      "bad_icv",      "out_of_window", "unexpected",           "auth_failed",      "no_proposal",   "ts_unacceptable",
-      "cookies_sent", "established",   "rekeyed_ike",          "rekeyed_child",    "deleted",       "timed_out",
-      "sync_started", "sync_done",     "sync_ignored",         "jumps_asked",      "jumps_granted", "half_open_dropped",
-      "hints",        "hints_checked", "unknown_answered"};
+      "received",
+      "sent",
+      "retransmits_answered",
+      "retransmits_sent",
+      "malformed",
+      "unknown_spi",
+      "bad_icv",
+      "out_of_window",
+      "unexpected",
+      "auth_failed",
+      "no_proposal",
+      "ts_unacceptable",
+      "cookies_sent",
+      "established",
+      "rekeyed_ike",
+      "rekeyed_child",
+      "deleted",
+      "timed_out",
+      "sync_started",
+      "sync_done",
+      "sync_ignored",
+      "jumps_asked",
+      "jumps_granted",
+      "half_open_dropped",
+      "hints",
+      "hints_checked",
+      "unknown_answered",
+      "tickets_granted",
+      "resumed",
+      "resumes_refused",
+      "crash_tokens_shown",
+      "crashes_detected"};
   const auto index = static_cast<std::size_t>(counter);
   return index < kNames.size() ? kNames[index] : "unknown";
 }

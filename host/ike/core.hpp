@@ -15,8 +15,10 @@
 #include "host/base/log.hpp"
 #include "host/base/random.hpp"
 #include "host/base/result.hpp"
+#include "host/ike/cluster_secrets.hpp"
 #include "host/ike/config.hpp"
 #include "host/ike/state.hpp"
+#include "host/ike/ticket.hpp"
 
 namespace tandem::ike {
 
@@ -49,6 +51,11 @@ struct Step {
   std::vector<Gated> gated;
   std::vector<Datagram> free;
   std::vector<OutboundJump> outbound_jumps;  // to be applied before `gated` is sent
+  // To be replicated before `gated` is: each ticket resumes once in the whole cluster (RES-008).
+  std::vector<UsedTicket> tickets_used;
+  // proposed_secrets(), or where there are none secrets(), changed: to be made durable and replicated. When the partner
+  // has acknowledged a proposal, or at once where none counts, call use_proposed_secrets() (STA-024).
+  bool secrets_changed = false;
 };
 
 // Slots of the card's table, handed out by the SAD.
@@ -112,6 +119,11 @@ enum class IkeCounter : std::uint8_t {
   kHints,            // unprotected notifies
   kHintsChecked,     // that began or met an exchange with the peer
   kUnknownAnswered,  // unprotected answers to messages that we could not place
+  kTicketsGranted,
+  kResumed,         // in both roles
+  kResumesRefused,  // in both roles
+  kCrashTokensShown,
+  kCrashesDetected,
   kCount
 };
 std::string_view to_string(IkeCounter counter);
@@ -162,6 +174,22 @@ class Core {
   // --- as standby: what the partner replicated
   void adopt(TimePoint now, IkeSaState state);
   void forget(LocalSpi spi);
+
+  // --- after a crash of ourselves (RFC 5723, RFC 6290)
+  // The wall clock at `now`, by which tickets expire; without it the clock of `now` serves, and tickets are worth
+  // nothing once that clock began anew. Call it again from time to time.
+  void set_unix_time(TimePoint now, UnixSeconds seconds);
+  // The cluster's secrets as the disk or the partner has them. Not while active with secrets of its own.
+  void adopt_secrets(ClusterSecrets secrets);
+  const ClusterSecrets& secrets() const;
+  const ClusterSecrets* proposed_secrets() const;
+  void use_proposed_secrets();
+  // From `when` on every SA of the cluster is known here, so tokens of others may be shown (QCD-006). kNever: silent,
+  // which is what it begins with, and again after become_standby().
+  void show_crash_tokens_from(TimePoint when);
+  // As standby: a ticket that the active saw used. Those that are known, for a partner that joins.
+  void adopt_used_ticket(const UsedTicket& used);
+  std::vector<UsedTicket> used_tickets() const;
 
   // --- views
   const IkeSaState* state(LocalSpi spi) const;

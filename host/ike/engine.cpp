@@ -25,12 +25,7 @@ void Turn::change_before(LocalSpi spi, LocalSpi later) {
 }
 
 Engine::Engine(Config own_config, Random& own_random, ChildSlots& own_slots, Log& own_log)
-    : config(std::move(own_config)),
-      random(own_random),
-      slots(own_slots),
-      log(own_log),
-      ivs(own_random),
-      cookies(own_random) {
+    : config(std::move(own_config)), random(own_random), slots(own_slots), log(own_log), ivs(own_random) {
   for (PeerConfig& peer : config.peers) {
     if (peer.proposals.empty()) peer.proposals = default_ike_proposals();
     peer.window = std::clamp(peer.window, 1u, kWindowMax);
@@ -260,7 +255,7 @@ TimePoint Engine::due_of(const LiveSa& sa) const {
     for (const Intent& intent : sa.intents) {
       if (startable(sa, intent)) at = std::min(at, intent.not_before);
     }
-    if (speaks) at = std::min(at, sa.liveness_at);
+    if (speaks) at = std::min({at, sa.liveness_at, sa.ticket_at});
   }
   if (!speaks) return at;
   if (!wants(sa, RequestKind::kRekeyIke, 0)) at = std::min(at, sa.state.rekey_deadline);

@@ -12,6 +12,7 @@
 #include "host/ike/core.hpp"
 #include "host/ike/half_open.hpp"
 #include "host/ike/message_window.hpp"
+#include "host/ike/recovery.hpp"
 #include "host/ike/sk_payload.hpp"
 
 namespace tandem::ike {
@@ -33,6 +34,7 @@ constexpr unsigned kSyncPerSecond = 10;           // SYNC-060
 constexpr unsigned kHintsPerSecond = 20;          // of all peers
 constexpr unsigned kStrayAnswersPerSecond = 100;  // IKE-029
 constexpr unsigned kStrayAnswersPerSource = 10;
+constexpr unsigned kCrashNoticesPerSecond = 10;         // of an SA (QCD-005)
 constexpr unsigned kStraysPerSecond = 2;                // of an SA
 constexpr std::uint32_t kMessageIdLimit = 0xffff0000u;  // SYNC-030
 constexpr std::uint64_t kActivationsRekeyAfter = 1000;  // N1
@@ -124,15 +126,22 @@ struct LiveSa {
   TimePoint keepalive_at = kNever;  // when we are behind a NAT
   unsigned temporary_failures = 0;
 
+  bool owes_token = false;       // our crash token goes with the next liveness request (QCD-002)
+  bool asks_ticket = false;      // and so does a request for a ticket
+  TimePoint ticket_at = kNever;  // a fresh ticket is due
+  RateLimit crash_notices{kCrashNoticesPerSecond};
+
   TimePoint due = kNever;  // as it stands in the engine's index
   std::vector<std::uint32_t> indexed;
 };
 
-// Our own IKE_SA_INIT and IKE_AUTH, before the peer is authenticated. Never replicated (STA-023).
+// Our own IKE_SA_INIT, or IKE_SESSION_RESUME, and IKE_AUTH, before the peer is authenticated. Never replicated
+// (STA-023).
 struct Attempt {
   const PeerConfig* peer = nullptr;
   std::string child;
-  std::optional<LocalSpi> replaces;  // reauthentication (REK-005)
+  std::optional<LocalSpi> replaces;   // reauthentication (REK-005)
+  std::optional<LostSession> resume;  // by ticket, not by IKE_SA_INIT
   std::uint64_t spi_i = 0;
   std::uint64_t spi_r = 0;
   Endpoint local;
@@ -249,7 +258,7 @@ class Engine {
   std::unordered_map<std::uint32_t, LocalSpi> child_owner;
   std::set<std::pair<TimePoint, LocalSpi>> due;
   HalfOpenTable half_open;
-  CookieJar cookies;
+  Recovery recovery;
   std::map<std::uint64_t, Attempt> attempts;
   std::map<std::pair<std::string, std::string>, TimePoint> starts;  // peer, child
   std::array<std::uint64_t, static_cast<std::size_t>(IkeCounter::kCount)> counters{};

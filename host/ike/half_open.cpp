@@ -1,9 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Half-open IKE SAs and cookies. RFC 7296 2.6.
+// Half-open IKE SAs. RFC 7296 2.6.
 #include "host/ike/half_open.hpp"
-
-#include "host/crypto/hash.hpp"
-#include "host/wire/writer.hpp"
 
 namespace tandem::ike {
 
@@ -50,35 +47,6 @@ void HalfOpenTable::clear() {
   by_spi_.clear();
   by_hash_.clear();
   by_age_.clear();
-}
-
-Bytes CookieJar::make(TimePoint now, ByteView nonce_i, const IpAddress& address, std::uint64_t spi_i) {
-  if (now >= rotate_at_) {
-    ++version_;
-    SecretBytes secret(32);
-    random_.fill(secret.mutable_view());
-    secrets_[version_ % 2] = std::move(secret);
-    rotate_at_ = now + kRotateAfter;
-  }
-  return compute(version_, nonce_i, address, spi_i);
-}
-
-bool CookieJar::verify(ByteView cookie, ByteView nonce_i, const IpAddress& address, std::uint64_t spi_i) const {
-  if (cookie.empty()) return false;
-  const std::uint8_t version = cookie.front();
-  const bool known = version == version_ || version == static_cast<std::uint8_t>(version_ - 1);
-  if (!known || secrets_[version % 2].empty()) return false;
-  return equal_constant_time(cookie, compute(version, nonce_i, address, spi_i));
-}
-
-Bytes CookieJar::compute(std::uint8_t version, ByteView nonce_i, const IpAddress& address, std::uint64_t spi_i) const {
-  wire::Writer writer;
-  writer.bytes(address.view());
-  writer.u64(spi_i);
-  const SecretBytes sum = crypto::hmac(crypto::Hash::kSha256, secrets_[version % 2].view(), {nonce_i, writer.view()});
-  Bytes cookie{version};
-  cookie.insert(cookie.end(), sum.view().begin(), sum.view().end());
-  return cookie;
 }
 
 }  // namespace tandem::ike

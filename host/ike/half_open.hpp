@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
-// IKE SAs that a peer began and has not authenticated: bounded, short-lived, never replicated; and the cookies that
-// keep state away under load. RFC 7296 2.6; requirements IKE-011, IKE-012, IKE-014, STA-022, STA-024.
+// IKE SAs that a peer began and has not authenticated, by IKE_SA_INIT or by a ticket: bounded, short-lived, never
+// replicated. RFC 7296 2.6; requirements IKE-011, IKE-014, STA-022.
 #pragma once
 
 #include <deque>
 #include <map>
+#include <optional>
 #include <unordered_map>
 
-#include "host/base/random.hpp"
 #include "host/ike/message_window.hpp"
 #include "host/ike/nat.hpp"
 #include "host/ike/state.hpp"
+#include "host/ike/ticket.hpp"
 
 namespace tandem::ike {
 
@@ -27,6 +28,7 @@ struct HalfOpen {
   IkeSuite suite;
   IkeKeys keys;
   NatView nat;
+  std::optional<Ticket> ticket;  // begun by IKE_SESSION_RESUME
   TimePoint expires = kNever;
 };
 
@@ -47,23 +49,6 @@ class HalfOpenTable {
   std::unordered_map<std::uint64_t, HalfOpen> by_spi_;
   std::map<RequestHash, std::uint64_t> by_hash_;
   std::deque<std::pair<TimePoint, std::uint64_t>> by_age_;
-};
-
-// Cookie = version(1) | HMAC-SHA-256(secret of that version, Ni | IPi | SPIi). The last two versions are valid.
-class CookieJar {
- public:
-  explicit CookieJar(Random& random) : random_(random) {}
-  Bytes make(TimePoint now, ByteView nonce_i, const IpAddress& address, std::uint64_t spi_i);
-  bool verify(ByteView cookie, ByteView nonce_i, const IpAddress& address, std::uint64_t spi_i) const;
-
- private:
-  static constexpr Duration kRotateAfter = std::chrono::seconds(60);
-  Bytes compute(std::uint8_t version, ByteView nonce_i, const IpAddress& address, std::uint64_t spi_i) const;
-
-  Random& random_;
-  std::array<SecretBytes, 2> secrets_;
-  std::uint8_t version_ = 0;
-  TimePoint rotate_at_ = TimePoint::min();
 };
 
 }  // namespace tandem::ike

@@ -18,8 +18,10 @@ SecretBytes take(ByteView& from, std::size_t octets) {
   return part;
 }
 
-IkeKeys expand(const IkeSuite& suite, const SecretBytes& skeyseed, const Nonces& nonces, std::uint64_t spi_i,
-               std::uint64_t spi_r) {
+}  // namespace
+
+IkeKeys expand_ike_keys(const IkeSuite& suite, const SecretBytes& skeyseed, const Nonces& nonces, std::uint64_t spi_i,
+                        std::uint64_t spi_r) {
   const std::size_t prf_size = crypto::prf_octets(suite.prf);
   const std::size_t integ_size = crypto::key_octets(suite.integ);
   const std::size_t encr_size = encr_key_octets(suite.encr, suite.key_bits);
@@ -42,13 +44,11 @@ IkeKeys expand(const IkeSuite& suite, const SecretBytes& skeyseed, const Nonces&
   return keys;
 }
 
-}  // namespace
-
 IkeKeys derive_ike_keys(const IkeSuite& suite, const SecretBytes& shared, const Nonces& nonces, std::uint64_t spi_i,
                         std::uint64_t spi_r) {
   Bytes key(nonces.initiator.begin(), nonces.initiator.end());
   key.insert(key.end(), nonces.responder.begin(), nonces.responder.end());
-  return expand(suite, crypto::prf(suite.prf, key, shared.view()), nonces, spi_i, spi_r);
+  return expand_ike_keys(suite, crypto::prf(suite.prf, key, shared.view()), nonces, spi_i, spi_r);
 }
 
 IkeKeys derive_rekeyed_ike_keys(const IkeSuite& suite, crypto::Prf old_prf, const SecretBytes& old_sk_d,
@@ -56,7 +56,7 @@ IkeKeys derive_rekeyed_ike_keys(const IkeSuite& suite, crypto::Prf old_prf, cons
                                 std::uint64_t spi_r) {
   const SecretBytes skeyseed =
       crypto::prf(old_prf, old_sk_d.view(), {shared.view(), nonces.initiator, nonces.responder});
-  return expand(suite, skeyseed, nonces, spi_i, spi_r);
+  return expand_ike_keys(suite, skeyseed, nonces, spi_i, spi_r);
 }
 
 ChildKeys derive_child_keys(crypto::Prf prf, const SecretBytes& sk_d, const SecretBytes& shared, const Nonces& nonces,

@@ -11,6 +11,9 @@ struct Nonces {
   ByteView responder;
 };
 
+// All keys of an IKE SA from its SKEYSEED (KEY-002).
+IkeKeys expand_ike_keys(const IkeSuite& suite, const SecretBytes& skeyseed, const Nonces& nonces, std::uint64_t spi_i,
+                        std::uint64_t spi_r);
 // The keys of a new IKE SA from IKE_SA_INIT.
 IkeKeys derive_ike_keys(const IkeSuite& suite, const SecretBytes& shared, const Nonces& nonces, std::uint64_t spi_i,
                         std::uint64_t spi_r);

@@ -42,6 +42,8 @@ IkeKeys IkeKeys::clone() const {
   return copy;
 }
 
+HeldTicket HeldTicket::clone() const { return {ticket, sk_d.clone(), suite, expires}; }
+
 IkeSaState IkeSaState::clone() const {
   IkeSaState copy;
   copy.spi_i = spi_i;
@@ -73,6 +75,11 @@ IkeSaState IkeSaState::clone() const {
   copy.established = established;
   copy.rekey_deadline = rekey_deadline;
   copy.hard_deadline = hard_deadline;
+  copy.remote_identity = remote_identity;
+  copy.authenticated = authenticated;
+  copy.resume_client = resume_client;
+  if (ticket) copy.ticket = ticket->clone();
+  copy.crash_token = crash_token;
   return copy;
 }
 

@@ -13,6 +13,7 @@
 #include "host/base/ip_address.hpp"
 #include "host/base/time.hpp"
 #include "host/crypto/algorithm.hpp"
+#include "host/ike/identity.hpp"
 #include "host/sad/use_limits.hpp"
 #include "host/wire/traffic_selector.hpp"
 
@@ -102,6 +103,16 @@ struct IkeSuite {
   friend bool operator==(const IkeSuite&, const IkeSuite&) = default;
 };
 
+// What a client keeps to resume an IKE SA without authenticating anew (RFC 5723 4.2).
+struct HeldTicket {
+  Bytes ticket;
+  SecretBytes sk_d;  // of the IKE SA that the ticket was given for, as the suite is
+  IkeSuite suite;
+  TimePoint expires = kNever;
+
+  HeldTicket clone() const;
+};
+
 enum class IkePhase : std::uint8_t {
   kEstablished = 0,
   kReplaced = 1,  // rekeyed; waits for its DELETE
@@ -138,6 +149,13 @@ struct IkeSaState {
   TimePoint established = kNever;
   TimePoint rekey_deadline = kNever;
   TimePoint hard_deadline = kNever;
+
+  // For the time after a crash (RFC 5723, RFC 6290).
+  Identity remote_identity{0, {}};   // exactly; kind 0: not known, as a partner of an older version did not say
+  TimePoint authenticated = kNever;  // when the peer proved more than a ticket; kNever: not known
+  bool resume_client = false;        // the peer gives us tickets
+  std::optional<HeldTicket> ticket;  // the newest that it gave
+  Bytes crash_token;                 // what it will show when it has lost this IKE SA; empty: none
 
   LocalSpi local_spi() const { return LocalSpi{original_initiator ? spi_i : spi_r}; }
   IkeSaState clone() const;

@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-#include "host/ike/exchange/exchange.hpp"
+#include "host/ike/exchange/recovery.hpp"
 
 namespace tandem::ike {
 namespace {
@@ -103,6 +103,11 @@ void revive(Engine& engine, Turn& turn, LiveSa& sa, bool exact, Duration spread,
   sa.inherited = sa.state.pending.has_value();
   sa.liveness_at = turn.now + engine.jitter(spread);
   sa.liveness_forced = true;
+  sa.owes_token = sa.peer->quick_crash_detection;
+  if (sa.state.resume_client) {
+    const TimePoint end = sa.state.ticket ? std::max(sa.state.ticket->expires, turn.now) : turn.now;
+    sa.ticket_at = turn.now + (end - turn.now) / 2 + engine.jitter(spread);
+  }
   if (sa.state.nat_local) sa.keepalive_at = turn.now + engine.jitter(kKeepaliveAfter);
   revive_children(engine, turn, sa);
   const TimePoint paced = turn.now + kPace * static_cast<std::int64_t>(order);
@@ -175,6 +180,8 @@ void take_over(Engine& engine, Turn& turn, const ClusterView& view, bool exact) 
   engine.taken_over = engine.taken_over || !engine.sas.empty();
   if (engine.taken_over) engine.taken_over_at = turn.now;
   check_activations(engine, turn);
+  exchange::keep_secrets(engine, turn);
+  engine.recovery.cookie_rotate_at = turn.now + kCookieRotateAfter;
   for (const auto& [spi, sa] : engine.sas) {
     if (!sa->gone && sa->peer == nullptr) engine.remove_sa(turn, *sa, "its peer is not configured");
   }

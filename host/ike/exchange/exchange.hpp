@@ -25,6 +25,17 @@ void handle_init_response(Engine& engine, Turn& turn, Attempt& attempt, const Da
 // Gives up an attempt; a child that is to be started is tried again later.
 void drop_attempt(Engine& engine, Turn& turn, std::uint64_t spi_i, std::string_view why);
 
+// What IKE_SA_INIT and IKE_SESSION_RESUME share. As responder: true when the request may go on; else it was answered
+// with a cookie, or dropped (IKE-011). As initiator: sends the first request; takes addresses, NAT and the answer down
+// and goes on to IKE_AUTH, when SPI, nonce, suite and keys of `attempt` stand.
+bool admit(Engine& engine, Turn& turn, const Datagram& datagram, const wire::Message& message, ByteView nonce_i);
+void answer_unprotected(Engine& engine, Turn& turn, const Datagram& datagram, const wire::IkeHeader& request,
+                        wire::NotifyPayload payload);
+void send_first_request(Engine& engine, Turn& turn, Attempt& attempt, wire::ExchangeType exchange,
+                        const Payloads& payloads);
+void go_on_to_auth(Engine& engine, Turn& turn, Attempt& attempt, const Datagram& datagram, ByteView octets,
+                   const wire::Message& message);
+
 // --- IKE_AUTH (ike_auth.cpp, ike_auth_initiator.cpp)
 void handle_auth_request(Engine& engine, Turn& turn, HalfOpen& half_open, const Datagram& datagram, ByteView octets);
 void send_auth_request(Engine& engine, Turn& turn, Attempt& attempt);
@@ -83,6 +94,8 @@ bool is_unprotected_notify(const wire::IkeHeader& header);
 void handle_unprotected(Engine& engine, Turn& turn, const wire::IkeHeader& header, const Datagram& datagram,
                         ByteView octets);
 // A message for an SA that we do not know: INVALID_IKE_SPI where that is allowed (IKE-029).
+// At most kStrayAnswersPerSource a second to one address, and kStrayAnswersPerSecond to all: counts one.
+bool may_answer_stray(Engine& engine, const Turn& turn, const IpAddress& source);
 void answer_unknown_spi(Engine& engine, Turn& turn, const wire::IkeHeader& header, const Datagram& datagram);
 // INVALID_MAJOR_VERSION (WIRE-003).
 void answer_wrong_version(Engine& engine, Turn& turn, const wire::IkeHeader& header, const Datagram& datagram);

@@ -7,6 +7,7 @@
 #include "host/ike/auth_psk.hpp"
 #include "host/ike/child.hpp"
 #include "host/ike/exchange/exchange.hpp"
+#include "host/ike/exchange/recovery.hpp"
 
 namespace tandem::ike::exchange {
 namespace {
@@ -29,8 +30,6 @@ void refuse(Engine& engine, Turn& turn, const HalfOpen& half, const Datagram& da
       seal(keys_from_responder(half.suite, half.keys), response_header(half), {std::move(why)}, engine.ivs));
   engine.half_open.erase(half.spi_r);
 }
-
-Identity identity_of(const wire::IdPayload& id) { return {static_cast<std::uint8_t>(id.type), id.data}; }
 
 // The configured peers that this identity may be, the most specific first (PAD order among equals).
 std::vector<const PeerConfig*> candidates(const Engine& engine, const Payloads& payloads, const IpAddress& remote) {
@@ -121,16 +120,20 @@ void add_first_child(Engine& engine, Turn& turn, LiveSa& sa, const HalfOpen& hal
 void establish(Engine& engine, Turn& turn, HalfOpen& half, const PeerConfig& peer, const Datagram& datagram,
                const RequestHash& hash, const Payloads& request) {
   LiveSa& sa = engine.add_sa(turn, make_state(engine, turn, half, peer, datagram, request), peer);
+  note_recovery(engine, turn, sa, request);
+  if (half.ticket) spend_ticket(engine, turn, sa, *half.ticket);
   engine.count(IkeCounter::kEstablished);
   engine.log.info(name_of(sa) + " established with " + sa.state.remote_id + " at " + to_string(sa.state.remote));
   const wire::IdPayload id_r{wire::Side::kResponder, wire::IdType{peer.local_id.kind}, peer.local_id.data, {}};
-  Payloads response{id_r,
-                    wire::AuthPayload{wire::AuthMethod::kPsk, psk_auth(sa.state.suite.prf, peer.psk, half.response,
-                                                                       half.nonce_i, sa.state.keys.sk_pr, id_r)}};
+  const IkeSaState& state = sa.state;
+  Bytes auth = half.ticket ? resumed_auth(state.suite.prf, half.response, half.nonce_i, state.keys.sk_pr, id_r)
+                           : psk_auth(state.suite.prf, peer.psk, half.response, half.nonce_i, state.keys.sk_pr, id_r);
+  Payloads response{id_r, wire::AuthPayload{wire::AuthMethod::kPsk, std::move(auth)}};
   add_first_child(engine, turn, sa, half, request, response);
   if (sa.state.message_id_sync) response.push_back(notify(wire::NotifyType::kIkev2MessageIdSyncSupported));
   if (sa.state.replay_counter_sync) response.push_back(notify(wire::NotifyType::kIpsecReplayCounterSyncSupported));
   if (peer.window > 1) response.push_back(window_notify(peer));
+  answer_recovery(engine, turn, sa, true, request, response);
   if (wire::find_notify(request, wire::NotifyType::kInitialContact) != nullptr) drop_other_sas(engine, turn, sa);
   wire::IkeHeader header = response_header(half);
   engine.half_open.erase(half.spi_r);
@@ -165,7 +168,8 @@ void handle_auth_request(Engine& engine, Turn& turn, HalfOpen& half, const Datag
     }
     return;
   }
-  const PeerConfig* peer = authenticate(engine, half, *payloads, datagram.remote.address);
+  const PeerConfig* peer = half.ticket ? authenticate_resumed(engine, turn.now, half, *payloads)
+                                       : authenticate(engine, half, *payloads, datagram.remote.address);
   if (peer == nullptr) {
     engine.count(IkeCounter::kAuthFailed);
     engine.log.warning("authentication failed, request from " + to_string(datagram.remote));
@@ -182,6 +186,10 @@ void note_agreed(Engine& engine, TimePoint now, const PeerConfig& peer, const st
   state.replay_counter_sync =
       peer.announce_replay_counter_sync && has(wire::NotifyType::kIpsecReplayCounterSyncSupported);
   note_window(state, payloads);
+  const auto* id =
+      wire::find<wire::IdPayload>(payloads, state.original_initiator ? wire::Side::kResponder : wire::Side::kInitiator);
+  if (id != nullptr) state.remote_identity = identity_of(*id);
+  state.authenticated = now;
   state.born_activations = engine.view.activations;
   state.established = now;
   state.rekey_deadline = engine.less_jitter(now, peer.rekey_after);

@@ -4,6 +4,7 @@
 #include "host/ike/auth_psk.hpp"
 #include "host/ike/child.hpp"
 #include "host/ike/exchange/exchange.hpp"
+#include "host/ike/exchange/recovery.hpp"
 
 namespace tandem::ike::exchange {
 namespace {
@@ -36,8 +37,13 @@ bool authentic(const Attempt& attempt, const Payloads& payloads) {
   const auto* id_r = wire::find<wire::IdPayload>(payloads, wire::Side::kResponder);
   const auto* auth = wire::find<wire::AuthPayload>(payloads);
   if (id_r == nullptr || auth == nullptr || auth->method != wire::AuthMethod::kPsk) return false;
-  const Identity identity{static_cast<std::uint8_t>(id_r->type), id_r->data};
+  const Identity identity = identity_of(*id_r);
   if (attempt.peer->remote_id && *attempt.peer->remote_id != identity) return false;
+  if (attempt.resume) {
+    const Bytes expected =
+        resumed_auth(attempt.suite.prf, attempt.init_response, attempt.nonce_i, attempt.keys.sk_pr, *id_r);
+    return attempt.resume->gateway == identity && equal_constant_time(expected, auth->data);
+  }
   const Bytes expected =
       psk_auth(attempt.suite.prf, attempt.peer->psk, attempt.init_response, attempt.nonce_i, attempt.keys.sk_pr, *id_r);
   return equal_constant_time(expected, auth->data);
@@ -61,6 +67,7 @@ IkeSaState make_state(Engine& engine, const Turn& turn, Attempt& attempt, const 
   state.keys = std::move(attempt.keys);
   state.next_send_id = 2;
   state.own_window = peer.window;
+  state.resume_client = peer.resume && peer.address.has_value();
   note_agreed(engine, turn.now, peer, payloads, state);
   return state;
 }
@@ -114,9 +121,11 @@ void send_auth_request(Engine& engine, Turn& turn, Attempt& attempt) {
   const wire::IdPayload id_i = id_payload(wire::Side::kInitiator, peer.local_id);
   Payloads payloads{id_i};
   if (peer.remote_id) payloads.push_back(id_payload(wire::Side::kResponder, *peer.remote_id));
-  payloads.push_back(wire::AuthPayload{
-      wire::AuthMethod::kPsk,
-      psk_auth(attempt.suite.prf, peer.psk, attempt.init_request, attempt.nonce_r, attempt.keys.sk_pi, id_i)});
+  Bytes auth =
+      attempt.resume
+          ? resumed_auth(attempt.suite.prf, attempt.init_request, attempt.nonce_r, attempt.keys.sk_pi, id_i)
+          : psk_auth(attempt.suite.prf, peer.psk, attempt.init_request, attempt.nonce_r, attempt.keys.sk_pi, id_i);
+  payloads.push_back(wire::AuthPayload{wire::AuthMethod::kPsk, std::move(auth)});
   if (!engine.taken_over && engine.find_by_peer(peer.name) == nullptr) {
     payloads.push_back(notify(wire::NotifyType::kInitialContact));
   }
@@ -131,6 +140,7 @@ void send_auth_request(Engine& engine, Turn& turn, Attempt& attempt) {
     payloads.push_back(notify(wire::NotifyType::kIpsecReplayCounterSyncSupported));
   }
   if (peer.window > 1) payloads.push_back(window_notify(peer));
+  offer_recovery(engine, peer, attempt.spi_i, attempt.spi_r, payloads);
   attempt.request = seal(keys_from_initiator(attempt.suite, attempt.keys),
                          request_header(attempt, wire::ExchangeType::kIkeAuth, 1), payloads, engine.ivs);
   attempt.auth_sent = true;
@@ -150,7 +160,11 @@ void handle_auth_response(Engine& engine, Turn& turn, Attempt& attempt, const Da
   if (wire::find<wire::AuthPayload>(*payloads) == nullptr) {
     if (const auto* error = find_error(*payloads)) {
       engine.count(IkeCounter::kAuthFailed);
-      drop_attempt(engine, turn, attempt.spi_i, wire::to_string(error->type));
+      if (attempt.resume) {
+        fall_back(engine, turn, attempt, wire::to_string(error->type));
+      } else {
+        drop_attempt(engine, turn, attempt.spi_i, wire::to_string(error->type));
+      }
       return;
     }
   }
@@ -161,6 +175,10 @@ void handle_auth_response(Engine& engine, Turn& turn, Attempt& attempt, const Da
   LiveSa& sa = engine.add_sa(turn, make_state(engine, turn, attempt, datagram, *payloads), *attempt.peer);
   engine.count(IkeCounter::kEstablished);
   engine.log.info(name_of(sa) + " established with " + sa.state.remote_id + " at " + to_string(sa.state.remote));
+  if (attempt.resume) engine.count(IkeCounter::kResumed);
+  note_recovery(engine, turn, sa, *payloads);
+  // A peer that gives no ticket now is not asked again.
+  sa.state.resume_client = sa.state.ticket.has_value();
   if (wire::find_notify(*payloads, wire::NotifyType::kInitialContact) != nullptr) drop_other_sas(engine, turn, sa);
   take_first_child(engine, turn, sa, attempt, *payloads);
   replace_old_sa(engine, turn, sa, attempt);

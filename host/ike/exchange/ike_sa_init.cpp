@@ -2,6 +2,7 @@
 // IKE_SA_INIT as responder: cookies under load, the choice of proposal and group, a half-open SA. Nothing here is
 // replicated, so all answers are free. RFC 7296 1.2, 2.6, 2.7, 2.23; IKE-011..014, NAT-001.
 #include "host/ike/exchange/exchange.hpp"
+#include "host/ike/exchange/recovery.hpp"
 #include "host/ike/keys.hpp"
 #include "host/ike/proposal.hpp"
 #include "host/wire/encode.hpp"
@@ -15,15 +16,6 @@ struct Offer {
   const wire::NoncePayload* nonce;
 };
 
-void answer(Engine& engine, Turn& turn, const Datagram& datagram, const wire::IkeHeader& request,
-            wire::NotifyPayload payload) {
-  wire::IkeHeader header;
-  header.spi_initiator = request.spi_initiator;
-  header.exchange = wire::ExchangeType::kIkeSaInit;
-  header.response = true;
-  engine.send_free(turn, datagram.local, datagram.remote, wire::encode_message(header, {std::move(payload)}));
-}
-
 // The peer is not known yet: the proposals of those that may speak from this address, else of all.
 std::vector<IkeProposal> acceptable_proposals(const Engine& engine, const IpAddress& remote) {
   std::vector<IkeProposal> proposals;
@@ -36,25 +28,6 @@ std::vector<IkeProposal> acceptable_proposals(const Engine& engine, const IpAddr
   if (proposals.empty()) collect([](const PeerConfig& peer) { return !peer.address; });
   if (proposals.empty()) collect([](const PeerConfig&) { return true; });
   return proposals;
-}
-
-// True when the request may go on; else it was answered with a cookie, or dropped.
-bool admit(Engine& engine, Turn& turn, const Datagram& datagram, const wire::Message& message, const Offer& offer) {
-  const std::uint64_t spi_i = wire::to_u64(message.header.spi_initiator);
-  if (engine.half_open.size() >= engine.config.half_open_cookie_above) {
-    const auto* cookie = wire::find_notify(message.payloads, wire::NotifyType::kCookie);
-    if (cookie == nullptr || !engine.cookies.verify(cookie->data, offer.nonce->data, datagram.remote.address, spi_i)) {
-      engine.count(IkeCounter::kCookiesSent);
-      Bytes fresh = engine.cookies.make(turn.now, offer.nonce->data, datagram.remote.address, spi_i);
-      answer(engine, turn, datagram, message.header, notify(wire::NotifyType::kCookie, std::move(fresh)));
-      return false;
-    }
-  }
-  if (engine.half_open.size() >= engine.config.half_open_max || engine.sas.size() >= engine.config.ike_sas_max) {
-    engine.count(IkeCounter::kHalfOpenDropped);
-    return false;
-  }
-  return true;
 }
 
 void open_half(Engine& engine, Turn& turn, const Datagram& datagram, ByteView octets, const wire::Message& message,
@@ -99,6 +72,35 @@ void open_half(Engine& engine, Turn& turn, const Datagram& datagram, ByteView oc
 
 }  // namespace
 
+void answer_unprotected(Engine& engine, Turn& turn, const Datagram& datagram, const wire::IkeHeader& request,
+                        wire::NotifyPayload payload) {
+  wire::IkeHeader header;
+  header.spi_initiator = request.spi_initiator;
+  header.exchange = request.exchange;
+  header.response = true;
+  engine.send_free(turn, datagram.local, datagram.remote, wire::encode_message(header, {std::move(payload)}));
+}
+
+bool admit(Engine& engine, Turn& turn, const Datagram& datagram, const wire::Message& message, ByteView nonce_i) {
+  const std::uint64_t spi_i = wire::to_u64(message.header.spi_initiator);
+  const IpAddress& source = datagram.remote.address;
+  if (engine.half_open.size() >= engine.config.half_open_cookie_above) {
+    const auto* cookie = wire::find_notify(message.payloads, wire::NotifyType::kCookie);
+    if (cookie == nullptr || !verify_cookie(engine.recovery.secrets, cookie->data, nonce_i, source, spi_i)) {
+      engine.count(IkeCounter::kCookiesSent);
+      Bytes fresh = fresh_cookie(engine, turn, nonce_i, source, spi_i);
+      if (fresh.empty()) return false;  // none yet: the partner is about to learn the first secret
+      answer_unprotected(engine, turn, datagram, message.header, notify(wire::NotifyType::kCookie, std::move(fresh)));
+      return false;
+    }
+  }
+  if (engine.half_open.size() >= engine.config.half_open_max || engine.sas.size() >= engine.config.ike_sas_max) {
+    engine.count(IkeCounter::kHalfOpenDropped);
+    return false;
+  }
+  return true;
+}
+
 void handle_init_request(Engine& engine, Turn& turn, const Datagram& datagram, ByteView octets) {
   if (const HalfOpen* known = engine.half_open.find_request(request_hash(octets), datagram.remote)) {
     engine.count(IkeCounter::kRetransmitsAnswered);
@@ -116,18 +118,18 @@ void handle_init_request(Engine& engine, Turn& turn, const Datagram& datagram, B
     engine.count(IkeCounter::kMalformed);
     return;
   }
-  if (!admit(engine, turn, datagram, *message, offer)) return;
+  if (!admit(engine, turn, datagram, *message, offer.nonce->data)) return;
   const auto choice = choose_ike(*offer.sa, acceptable_proposals(engine, datagram.remote.address), offer.ke->group);
   if (!choice) {
     engine.count(IkeCounter::kNoProposal);
-    answer(engine, turn, datagram, message->header, notify(wire::NotifyType::kNoProposalChosen));
+    answer_unprotected(engine, turn, datagram, message->header, notify(wire::NotifyType::kNoProposalChosen));
     return;
   }
   const auto group = static_cast<std::uint16_t>(choice->suite.group);
   if (group != offer.ke->group) {
-    answer(engine, turn, datagram, message->header,
-           notify(wire::NotifyType::kInvalidKePayload,
-                  Bytes{static_cast<std::uint8_t>(group >> 8), static_cast<std::uint8_t>(group)}));
+    answer_unprotected(engine, turn, datagram, message->header,
+                       notify(wire::NotifyType::kInvalidKePayload,
+                              Bytes{static_cast<std::uint8_t>(group >> 8), static_cast<std::uint8_t>(group)}));
     return;
   }
   open_half(engine, turn, datagram, octets, *message, offer, *choice);

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "host/ike/exchange/exchange.hpp"
+#include "host/ike/exchange/recovery.hpp"
 #include "host/ike/keys.hpp"
 #include "host/ike/proposal.hpp"
 #include "host/wire/encode.hpp"
@@ -20,15 +21,7 @@ void send_init(Engine& engine, Turn& turn, Attempt& attempt) {
                                      Bytes(public_value.begin(), public_value.end())});
   payloads.push_back(wire::NoncePayload{attempt.nonce_i});
   add_nat_detection(payloads, attempt.spi_i, 0, attempt.local, attempt.remote);
-  wire::IkeHeader header;
-  header.spi_initiator = wire::IkeSpi{attempt.spi_i};
-  header.exchange = wire::ExchangeType::kIkeSaInit;
-  header.from_initiator = true;
-  attempt.init_request = wire::encode_message(header, payloads);
-  attempt.request = attempt.init_request;
-  attempt.sends = 1;
-  attempt.resend_at = turn.now + engine.resend_after(0);
-  engine.send_free(turn, attempt.local, attempt.remote, attempt.request);
+  send_first_request(engine, turn, attempt, wire::ExchangeType::kIkeSaInit, payloads);
 }
 
 bool set_group(Engine& engine, Attempt& attempt, crypto::Group group) {
@@ -81,9 +74,29 @@ void accept(Engine& engine, Turn& turn, Attempt& attempt, const Datagram& datagr
   attempt.suite = choice->suite;
   attempt.keys =
       derive_ike_keys(choice->suite, *shared, {attempt.nonce_i, attempt.nonce_r}, attempt.spi_i, attempt.spi_r);
-  attempt.init_response.assign(octets.begin(), octets.end());
-  attempt.nat = detect_nat(message.payloads, attempt.spi_i, spi_r, datagram.local, datagram.remote);
   attempt.dh.reset();
+  go_on_to_auth(engine, turn, attempt, datagram, octets, message);
+}
+
+}  // namespace
+
+void send_first_request(Engine& engine, Turn& turn, Attempt& attempt, wire::ExchangeType exchange,
+                        const Payloads& payloads) {
+  wire::IkeHeader header;
+  header.spi_initiator = wire::IkeSpi{attempt.spi_i};
+  header.exchange = exchange;
+  header.from_initiator = true;
+  attempt.init_request = wire::encode_message(header, payloads);
+  attempt.request = attempt.init_request;
+  attempt.sends = 1;
+  attempt.resend_at = turn.now + engine.resend_after(0);
+  engine.send_free(turn, attempt.local, attempt.remote, attempt.request);
+}
+
+void go_on_to_auth(Engine& engine, Turn& turn, Attempt& attempt, const Datagram& datagram, ByteView octets,
+                   const wire::Message& message) {
+  attempt.init_response.assign(octets.begin(), octets.end());
+  attempt.nat = detect_nat(message.payloads, attempt.spi_i, attempt.spi_r, datagram.local, datagram.remote);
   if (attempt.nat.local || attempt.nat.remote) {
     attempt.local.port = kNatPort;
     attempt.remote.port = kNatPort;
@@ -91,10 +104,9 @@ void accept(Engine& engine, Turn& turn, Attempt& attempt, const Datagram& datagr
   send_auth_request(engine, turn, attempt);
 }
 
-}  // namespace
-
 void start_attempt(Engine& engine, Turn& turn, const PeerConfig& peer, std::string_view child, const Endpoint& local,
                    const Endpoint& remote, std::optional<LocalSpi> replaces) {
+  if (!replaces && start_resume(engine, turn, peer, child, local, remote)) return;
   if (peer.proposals.empty() || peer.proposals.front().groups.empty()) return;
   Attempt attempt;
   attempt.peer = &peer;

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "host/ike/exchange/exchange.hpp"
+#include "host/ike/exchange/recovery.hpp"
 
 namespace tandem::ike::exchange {
 namespace {
@@ -123,7 +124,9 @@ void handle_informational_request(Engine& engine, Turn& turn, LiveSa& sa, const 
   }
   peer_lost_child(engine, turn, sa, request.payloads);
   apply_replay_counter_sync(engine, turn, sa, request.payloads);
+  note_recovery(engine, turn, sa, request.payloads);
   Payloads response;
+  answer_recovery(engine, turn, sa, false, request.payloads, response);
   if (!deleted.empty()) response.push_back(wire::DeletePayload{wire::ProtocolId::kEsp, std::move(deleted)});
   engine.respond(turn, sa, request.header, request.hash, response);
 }
@@ -145,6 +148,8 @@ bool start_informational(Engine& engine, Turn& turn, LiveSa& sa, const Intent& i
     return false;
   } else if (auto jump = ask_for_jump(engine, sa)) {
     payloads.push_back(std::move(*jump));  // SYNC-041 b
+  } else {
+    add_due_recovery(engine, sa, payloads);
   }
   sa.current = intent;
   engine.send_request(turn, sa, wire::ExchangeType::kInformational, std::move(pending), payloads);
@@ -152,7 +157,7 @@ bool start_informational(Engine& engine, Turn& turn, LiveSa& sa, const Intent& i
 }
 
 void handle_informational_response(Engine& engine, Turn& turn, LiveSa& sa, const PendingRequest& pending,
-                                   const Payloads&) {
+                                   const Payloads& payloads) {
   switch (pending.kind) {
     case RequestKind::kDeleteIke:
       engine.count(IkeCounter::kDeleted);
@@ -167,6 +172,7 @@ void handle_informational_response(Engine& engine, Turn& turn, LiveSa& sa, const
       }
       break;
     default:
+      note_recovery(engine, turn, sa, payloads);
       break;
   }
 }

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "host/ike/exchange/exchange.hpp"
+#include "host/ike/exchange/recovery.hpp"
 #include "host/wire/ha_notify.hpp"
 
 namespace tandem::ike::exchange {
@@ -149,7 +150,7 @@ void run_sync(Engine& engine, Turn& turn, LiveSa& sa) {
   } else if (sa.sync->sends >= kSendsMax) {
     if (sa.sync->attempt + 1 >= kAttemptsMax) {
       engine.count(IkeCounter::kTimedOut);
-      engine.remove_sa(turn, sa, "no answer to message-ID sync");
+      lose_sa(engine, turn, sa, "no answer to message-ID sync", false);
       return;
     }
     begin_attempt(engine, turn, sa, sa.sync->attempt + 1);

@@ -6,6 +6,7 @@
 
 #include "host/ike/child.hpp"
 #include "host/ike/exchange/exchange.hpp"
+#include "host/ike/exchange/recovery.hpp"
 
 namespace tandem::ike::exchange {
 namespace {
@@ -40,6 +41,7 @@ IkeSaState successor_state(Engine& engine, const Turn& turn, const LiveSa& old, 
   state.suite = suite;
   state.message_id_sync = old.state.message_id_sync;
   state.replay_counter_sync = old.state.replay_counter_sync;
+  inherit_recovery(old.state, state);
   state.born_activations = engine.view.activations;
   state.established = turn.now;
   state.rekey_deadline = engine.less_jitter(turn.now, old.peer->rekey_after);
@@ -128,6 +130,11 @@ void finish(Engine& engine, Turn& turn, LiveSa& old, LiveSa& ours, const Bytes& 
   }
   inherit_children(engine, turn, ours, old);
   delete_now(engine, turn, old);
+  // Its token came with the answer; ours follows (QCD-002). Who knows no tokens gets it with the next liveness check.
+  ours.owes_token = ours.peer->quick_crash_detection;
+  if (ours.owes_token && !ours.state.crash_token.empty()) {
+    engine.want(turn, ours, {RequestKind::kLiveness, 0, {}, turn.now, {}, 0});
+  }
 }
 
 }  // namespace
@@ -235,9 +242,11 @@ void handle_rekey_ike_request(Engine& engine, Turn& turn, LiveSa& sa, const Requ
   wire::Proposal answer = choice->answer;
   answer.spi = ike_spi_octets(spi_r);
   const ByteView value = dh->public_value();
-  engine.respond(turn, sa, request.header, request.hash,
-                 {wire::SaPayload{{std::move(answer)}}, wire::NoncePayload{nonce_r},
-                  wire::KePayload{group, Bytes(value.begin(), value.end())}});
+  Payloads response{wire::SaPayload{{std::move(answer)}}, wire::NoncePayload{nonce_r},
+                    wire::KePayload{group, Bytes(value.begin(), value.end())}};
+  answer_recovery(engine, turn, successor, true, request.payloads, response);
+  if (successor.state.resume_client) successor.ticket_at = turn.now + kTicketAsked;
+  engine.respond(turn, sa, request.header, request.hash, response);
   turn.change_before(*sa.successor, sa.state.local_spi());
 }
 
@@ -258,6 +267,7 @@ bool start_rekey_ike(Engine& engine, Turn& turn, LiveSa& sa, const Intent& inten
   sa.current = intent;
   Payloads payloads{offer_ike(proposals, ike_spi_octets(pending.new_ike_spi)), wire::NoncePayload{pending.nonce},
                     wire::KePayload{static_cast<std::uint16_t>(group), Bytes(value.begin(), value.end())}};
+  if (sa.state.resume_client) payloads.push_back(notify(wire::NotifyType::kTicketRequest));
   engine.send_request(turn, sa, wire::ExchangeType::kCreateChildSa, std::move(pending), payloads);
   return true;
 }
@@ -298,6 +308,8 @@ void handle_rekey_ike_response(Engine& engine, Turn& turn, LiveSa& sa, const Pen
   state.keys = derive_rekeyed_ike_keys(choice->suite, sa.state.suite.prf, sa.state.keys.sk_d, *shared,
                                        {pending.nonce, nonce->data}, state.spi_i, state.spi_r);
   LiveSa& ours = engine.add_sa(turn, std::move(state), *sa.peer);
+  if (ours.state.resume_client) ours.ticket_at = turn.now + kTicketAsked;
+  note_recovery(engine, turn, ours, payloads);
   turn.change(sa.state.local_spi());
   turn.change_before(ours.state.local_spi(), sa.state.local_spi());
   finish(engine, turn, sa, ours, std::min(pending.nonce, nonce->data));

@@ -4,7 +4,7 @@
 // HA-012, IKE-008, IKE-029, ERR-003, WIRE-003.
 #include <algorithm>
 
-#include "host/ike/exchange/exchange.hpp"
+#include "host/ike/exchange/recovery.hpp"
 #include "host/wire/encode.hpp"
 #include "host/wire/parse.hpp"
 
@@ -47,13 +47,20 @@ void hint_about_child(Engine& engine, Turn& turn, const Datagram& datagram, std:
   }
 }
 
-// INVALID_IKE_SPI, in answer to what we sent: only while something of ours is out, and from where it went to.
-void hint_about_ike(Engine& engine, Turn& turn, const wire::IkeHeader& header, const Datagram& datagram) {
+// INVALID_IKE_SPI, in answer to what we sent: proof with the peer's crash token; without it a hint, only while
+// something of ours is out, and from where it went to.
+void hint_about_ike(Engine& engine, Turn& turn, const wire::IkeHeader& header, const Datagram& datagram,
+                    const Payloads& payloads) {
   const std::uint64_t spi_i = wire::to_u64(header.spi_initiator);
   const std::uint64_t spi_r = wire::to_u64(header.spi_responder);
   for (const std::uint64_t own : {spi_i, spi_r}) {
     LiveSa* sa = engine.find(LocalSpi{own});
     if (sa == nullptr || sa->state.spi_i != spi_i || sa->state.spi_r != spi_r) continue;
+    if (header.from_initiator != sa->state.original_initiator && proves_crash(turn, *sa, payloads)) {
+      engine.count(IkeCounter::kCrashesDetected);
+      lose_sa(engine, turn, *sa, "the peer lost it in a crash", true);
+      return;
+    }
     if (sa->state.remote == datagram.remote) check(engine, turn, *sa);
     return;
   }
@@ -71,16 +78,15 @@ void send_unprotected(Engine& engine, Turn& turn, const wire::IkeHeader& request
   engine.send_free(turn, datagram.local, datagram.remote, wire::encode_message(header, payloads));
 }
 
-// At most kStrayAnswersPerSource a second to one address, and kStrayAnswersPerSecond to all.
-bool may_answer(Engine& engine, const Turn& turn, const IpAddress& source) {
+}  // namespace
+
+bool may_answer_stray(Engine& engine, const Turn& turn, const IpAddress& source) {
   if (turn.now >= engine.stray_sources_from + std::chrono::seconds(1)) {
     engine.stray_sources.clear();
     engine.stray_sources_from = turn.now;
   }
   return engine.stray_answers.allows(turn.now) && ++engine.stray_sources[source] <= kStrayAnswersPerSource;
 }
-
-}  // namespace
 
 bool is_unprotected_notify(const wire::IkeHeader& header) {
   const bool protected_exchange = header.exchange == wire::ExchangeType::kIkeAuth ||
@@ -101,7 +107,7 @@ void handle_unprotected(Engine& engine, Turn& turn, const wire::IkeHeader& heade
   if (const auto* spi = wire::find_notify(*payloads, wire::NotifyType::kInvalidSpi)) {
     hint_about_child(engine, turn, datagram, spi_of(*spi));
   } else if (header.response && wire::find_notify(*payloads, wire::NotifyType::kInvalidIkeSpi) != nullptr) {
-    hint_about_ike(engine, turn, header, datagram);
+    hint_about_ike(engine, turn, header, datagram, *payloads);
   }
 }
 
@@ -111,15 +117,22 @@ void answer_unknown_spi(Engine& engine, Turn& turn, const wire::IkeHeader& heade
   // understood yet what it holds.
   const bool asked =
       !header.response && header.next_payload == wire::PayloadType::kSk && header.spi_responder != wire::IkeSpi::kNone;
-  if (!asked || turn.now < engine.speaks_since + kSilentAtFirst) return;
-  if (!may_answer(engine, turn, datagram.remote.address)) return;
+  if (!asked) return;
+  std::optional<wire::NotifyPayload> token = token_for_unknown(engine, turn.now, header);
+  if (!token && turn.now < engine.speaks_since + kSilentAtFirst) return;
+  if (!may_answer_stray(engine, turn, datagram.remote.address)) return;
   engine.count(IkeCounter::kUnknownAnswered);
-  send_unprotected(engine, turn, header, datagram, {notify(wire::NotifyType::kInvalidIkeSpi)});
+  Payloads answer{notify(wire::NotifyType::kInvalidIkeSpi)};
+  if (token) {
+    engine.count(IkeCounter::kCrashTokensShown);
+    answer.push_back(std::move(*token));
+  }
+  send_unprotected(engine, turn, header, datagram, std::move(answer));
 }
 
 void answer_wrong_version(Engine& engine, Turn& turn, const wire::IkeHeader& header, const Datagram& datagram) {
   engine.count(IkeCounter::kMalformed);
-  if (header.major_version <= 2 || header.response || !may_answer(engine, turn, datagram.remote.address)) return;
+  if (header.major_version <= 2 || header.response || !may_answer_stray(engine, turn, datagram.remote.address)) return;
   engine.count(IkeCounter::kUnknownAnswered);
   send_unprotected(engine, turn, header, datagram, {notify(wire::NotifyType::kInvalidMajorVersion)});
 }

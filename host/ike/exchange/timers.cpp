@@ -2,6 +2,7 @@
 // Everything that time brings: retransmission, lifetimes, liveness, ends of grace periods, configured children to be
 // started. RFC 7296 2.1, 2.4, 2.8; IKE-001, IKE-008, IKE-024, REK-001, STA-027, SYNC-026.
 #include "host/ike/exchange/exchange.hpp"
+#include "host/ike/exchange/recovery.hpp"
 
 namespace tandem::ike::exchange {
 namespace {
@@ -28,7 +29,7 @@ void resend(Engine& engine, Turn& turn, LiveSa& sa) {
   const bool young = turn.now < engine.taken_over_at + kNothingLostFor;
   if (sa.sends > engine.config.retransmit_tries && !young) {
     engine.count(IkeCounter::kTimedOut);
-    engine.remove_sa(turn, sa, "no answer");
+    lose_sa(engine, turn, sa, "no answer", false);
     return;
   }
   engine.count(IkeCounter::kRetransmitsSent);
@@ -142,6 +143,11 @@ void run_timers(Engine& engine, Turn& turn, LiveSa& sa) {
     engine.want(turn, sa, {RequestKind::kDeleteIke, 0, {}, turn.now, {}, 0}, true);
   } else if (sa.state.rekey_deadline <= turn.now && !engine.wants(sa, RequestKind::kRekeyIke, 0)) {
     engine.want(turn, sa, {RequestKind::kRekeyIke, 0, {}, turn.now, {}, 0});
+  }
+  if (sa.ticket_at <= turn.now && Engine::idle(sa)) {
+    sa.ticket_at = kNever;
+    sa.asks_ticket = true;
+    engine.want(turn, sa, {RequestKind::kLiveness, 0, {}, turn.now, {}, 0});
   }
   if (sa.liveness_at <= turn.now && Engine::idle(sa)) liveness_due(engine, turn, sa);
 }

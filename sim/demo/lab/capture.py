@@ -11,7 +11,8 @@ from .process import LabError, wait_until
 
 SNAP_BYTES = 96
 IKE_SA_INIT = 34
-EXCHANGES = {34: "IKE_SA_INIT", 35: "IKE_AUTH", 36: "CREATE_CHILD_SA", 37: "INFORMATIONAL"}
+EXCHANGES = {34: "IKE_SA_INIT", 35: "IKE_AUTH", 36: "CREATE_CHILD_SA", 37: "INFORMATIONAL",
+             38: "IKE_SESSION_RESUME"}
 
 # time_ns is CLOCK_MONOTONIC; source is the IPv4 source as text, mac the source hardware address as text.
 Esp = namedtuple("Esp", "time_ns mac source spi sequence iv")

@@ -64,6 +64,7 @@ retransmit_tries = 12
 half_open_cookie_above = 100
 half_open_max = 10000
 ike_sas_max = 65536
+keep_ticket_keys = true
 
 [[policy]]
 action = "bypass"
@@ -84,6 +85,8 @@ liveness_s = 30
 sync = "doubt"
 message_id_sync = true
 replay_counter_sync = true
+resume = true
+qcd = true
 
 [[peer.child]]
 name = "net"
@@ -131,6 +134,23 @@ class Loader {
 using Hash = std::array<std::uint8_t, 32>;
 Hash hash_of(const std::string& text, const std::string& psk = "a secret\n") {
   return Loader(psk).good(text).member.config_hash;
+}
+
+TEST_CASE("resumption and crash detection are on, and can be switched off", "[config][RES-009]") {
+  const Loader loader;
+  const Settings on = loader.good(kFull);
+  CHECK(on.keep_ticket_keys);
+  CHECK(on.member.ike.peers[0].resume);
+  CHECK(on.member.ike.peers[0].quick_crash_detection);
+  const Settings off =
+      loader.good(changed("keep_ticket_keys = true", "keep_ticket_keys = false",
+                          changed("resume = true", "resume = false", changed("qcd = true", "qcd = false"))));
+  CHECK_FALSE(off.keep_ticket_keys);
+  CHECK_FALSE(off.member.ike.peers[0].resume);
+  CHECK_FALSE(off.member.ike.peers[0].quick_crash_detection);
+  // A partner of the version before hashes no such item: the defaults leave the hash as it was.
+  const std::string bare = changed("resume = true\n", "", changed("qcd = true\n", ""));
+  CHECK(loader.good(bare).member.config_hash == on.member.config_hash);
 }
 
 }  // namespace
@@ -371,6 +391,8 @@ TEST_CASE("each single change of policy gives another hash", "[N6]") {
       {"sync = \"doubt\"", "sync = \"never\""},
       {"message_id_sync = true", "message_id_sync = false"},
       {"replay_counter_sync = true", "replay_counter_sync = false"},
+      {"resume = true", "resume = false"},
+      {"qcd = true", "qcd = false"},
       {"name = \"net\"", "name = \"net2\""},
       {"local_ts = [\"10.1.0.0/16\"]", "local_ts = [\"10.1.0.0/15\"]"},
       {"\"10.2.0.0/16\", \"10.3.0.0/16\"", "\"10.2.0.0/16\""},

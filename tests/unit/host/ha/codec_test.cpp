@@ -99,6 +99,14 @@ ike::IkeSaState ike_sa() {
   s.established = kNow - std::chrono::seconds(90);
   s.rekey_deadline = kNow + std::chrono::minutes(5);
   s.hard_deadline = kNever;
+  s.remote_identity = {3, Bytes{'a', '@', 'b'}};
+  s.authenticated = kNow - std::chrono::hours(2);
+  s.resume_client = true;
+  s.ticket = ike::HeldTicket{Bytes(170, 0x31), secret(64, 8),
+                             ike::IkeSuite{crypto::Encr::kAesGcm16, 128, crypto::Integ::kNone,
+                                           crypto::Prf::kHmacSha2_256, crypto::Group::kX25519},
+                             kNow + std::chrono::minutes(50)};
+  s.crash_token = Bytes(32, 0x41);
   return s;
 }
 
@@ -138,6 +146,17 @@ void check_equal(const ike::IkeSaState& a, const ike::IkeSaState& b) {
   CHECK(a.nat_local == b.nat_local);
   CHECK(a.nat_remote == b.nat_remote);
   CHECK((a.suite == b.suite));
+  CHECK((a.remote_identity == b.remote_identity));
+  CHECK((a.authenticated == b.authenticated));
+  CHECK(a.resume_client == b.resume_client);
+  CHECK(a.crash_token == b.crash_token);
+  REQUIRE(a.ticket.has_value() == b.ticket.has_value());
+  if (a.ticket) {
+    CHECK(a.ticket->ticket == b.ticket->ticket);
+    CHECK((a.ticket->sk_d == b.ticket->sk_d));
+    CHECK((a.ticket->suite == b.ticket->suite));
+    CHECK((a.ticket->expires == b.ticket->expires));
+  }
   CHECK((a.keys.sk_d == b.keys.sk_d));
   CHECK((a.keys.sk_ai == b.keys.sk_ai));
   CHECK((a.keys.sk_ar == b.keys.sk_ar));
@@ -217,6 +236,58 @@ TEST_CASE("every other record comes back as it was", "[N4]") {
   CHECK(round_trip(hop).port == 1);
 }
 
+TEST_CASE("an IKE SA without ticket, token and exact identity comes back without them", "[N4]") {
+  ike::IkeSaState plain = ike_sa();
+  plain.ticket.reset();
+  plain.crash_token.clear();
+  plain.remote_identity = {0, {}};
+  plain.authenticated = kNever;
+  const Result<Frame, std::string> frame = upsert(plain.clone());
+  REQUIRE(frame.ok());
+  check_equal(plain, std::get<IkeUpsert>(std::get<RecordFrame>(*frame).record).state);
+}
+
+TEST_CASE("secrets of the cluster and used tickets come back as they were", "[STA-024][STA-025]") {
+  ike::ClusterSecrets secrets;
+  secrets.qcd = secret(32, 1);
+  secrets.cookies = {ike::CookieSecret{200, secret(32, 2)}, ike::CookieSecret{199, SecretBytes{}}};
+  secrets.tickets[0] = {0xfedcba98, 1'900'000'000, {1001, 1002}, secret(36, 3)};
+  const Bytes frame = encode_record(kNow, 5, SecretsUpdate{secrets.clone()});
+  const auto decoded = decode_frame(kNow, body(frame));
+  REQUIRE(decoded.ok());
+  const auto& back = std::get<SecretsUpdate>(std::get<RecordFrame>(*decoded).record).secrets;
+  CHECK((back.qcd == secrets.qcd));
+  for (std::size_t i = 0; i < 2; ++i) {
+    CHECK(back.cookies[i].version == secrets.cookies[i].version);
+    CHECK((back.cookies[i].secret == secrets.cookies[i].secret));
+    CHECK(back.tickets[i].id == secrets.tickets[i].id);
+    CHECK(back.tickets[i].made == secrets.tickets[i].made);
+    CHECK(back.tickets[i].born_activations == secrets.tickets[i].born_activations);
+    CHECK((back.tickets[i].key == secrets.tickets[i].key));
+  }
+  ike::UsedTicket used{{}, kNow + std::chrono::minutes(3)};
+  used.id.fill(0x77);
+  CHECK((round_trip(TicketsUsed{{used, {{}, kNow}}}).tickets == std::vector<ike::UsedTicket>{used, {{}, kNow}}));
+}
+
+TEST_CASE("secrets of another size are refused by name", "[STA-024][hostile]") {
+  const auto refused = [](auto change) {
+    ike::ClusterSecrets secrets;
+    secrets.qcd = secret(32, 1);
+    secrets.cookies[0] = {1, secret(32, 2)};
+    secrets.tickets[0] = {1, 1, {1, 1}, secret(36, 3)};
+    change(secrets);
+    const Bytes frame = encode_record(kNow, 1, SecretsUpdate{std::move(secrets)});
+    const Result<Frame, std::string> decoded = decode_frame(kNow, body(frame));
+    REQUIRE_FALSE(decoded.ok());
+    return decoded.error();
+  };
+  CHECK(refused([](auto& s) { s.qcd = secret(31, 1); }) == "secrets: QCD");
+  CHECK(refused([](auto& s) { s.qcd = SecretBytes{}; }) == "secrets: QCD");
+  CHECK(refused([](auto& s) { s.cookies[1].secret = secret(16, 1); }) == "secrets: cookie");
+  CHECK(refused([](auto& s) { s.tickets[1].key = secret(32, 1); }) == "secrets: ticket key");
+}
+
 TEST_CASE("hello and acknowledgement come back as they were", "[N6]") {
   Hello h;
   h.schema_version = 2;
@@ -280,6 +351,10 @@ TEST_CASE("fields beyond their bounds are refused by name", "[N4]") {
   CHECK(refused([](auto& s) { s.children[0].local_ts.resize(65, s.children[0].local_ts[0]); }) == "selectors: count");
   CHECK(refused([](auto& s) { s.responses.resize(65, s.responses[0]); }) == "responses: count");
   CHECK(refused([](auto& s) { s.responses[0].response.resize(65536); }) == "response: octets");
+  CHECK(refused([](auto& s) { s.ticket->ticket.resize(kTicketOctetsMax + 1); }) == "ticket: octets");
+  CHECK(refused([](auto& s) { s.ticket->suite.prf = static_cast<crypto::Prf>(1); }) == "PRF");
+  CHECK(refused([](auto& s) { s.crash_token.resize(kTokenOctetsMax + 1); }) == "IKE SA: crash token");
+  CHECK(refused([](auto& s) { s.remote_identity.data.resize(kIdentityOctetsMax + 1); }) == "IKE SA: identity");
   CHECK(refused([](auto& s) { s.rekey_deadline = kNow + 2 * kMomentMax; }) == "IKE SA: rekey deadline");
 }
 

@@ -70,6 +70,8 @@ Config copy(const Config& config) {
     other.window = peer.window;
     other.announce_message_id_sync = peer.announce_message_id_sync;
     other.announce_replay_counter_sync = peer.announce_replay_counter_sync;
+    other.resume = peer.resume;
+    other.quick_crash_detection = peer.quick_crash_detection;
     result.peers.push_back(std::move(other));
   }
   return result;
@@ -106,6 +108,8 @@ World::World()
 void World::add_standby(Site& site) {
   site.members.push_back(make_member(site, static_cast<std::uint8_t>(site.seed % 2 == 1 ? 2 : 1)));
   site.replicated = true;
+  site.members.back()->core.adopt_secrets(site.core().secrets().clone());
+  for (const UsedTicket& used : site.core().used_tickets()) site.members.back()->core.adopt_used_ticket(used);
   for (const LocalSpi spi : site.core().sas()) site.members.back()->core.adopt(now, site.core().state(spi)->clone());
 }
 
@@ -113,6 +117,15 @@ void World::take_over(Site& site, bool exact) {
   site.members.erase(site.members.begin());
   site.replicated = false;
   perform(site, site.core().become_active(now, {site.active().incarnation, 2, {2, 2}}, exact));
+}
+
+void World::restart(Site& site, ClusterSecrets secrets) {
+  site.members.clear();
+  site.replicated = false;
+  site.members.push_back(make_member(site, 1));
+  if (!secrets.empty()) site.core().adopt_secrets(std::move(secrets));
+  perform(site, site.core().become_active(now, {site.active().incarnation, 1, {3, 3}}, true));
+  site.core().show_crash_tokens_from(now);
 }
 
 bool World::transmit(const Datagram& datagram) {
@@ -135,7 +148,11 @@ void World::perform(Site& site, Step step) {
       if (const IkeSaState* state = site.core().state(spi)) standby.adopt(now, state->clone());
     }
     for (const LocalSpi spi : step.removed) standby.forget(spi);
+    for (const UsedTicket& used : step.tickets_used) standby.adopt_used_ticket(used);
+    const ClusterSecrets* proposed = site.core().proposed_secrets();
+    if (step.secrets_changed) standby.adopt_secrets((proposed != nullptr ? *proposed : site.core().secrets()).clone());
   }
+  if (step.secrets_changed) site.core().use_proposed_secrets();
   site.jumps.insert(site.jumps.end(), step.outbound_jumps.begin(), step.outbound_jumps.end());
   for (const Datagram& datagram : step.free) transmit(datagram);
   for (const Step::Gated& gated : step.gated) {

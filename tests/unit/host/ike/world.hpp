@@ -89,6 +89,9 @@ class World {
   void add_standby(Site& site);
   // The active member of a site is gone; its standby speaks.
   void take_over(Site& site, bool exact = true);
+  // All members of a site die; one starts again without SAs, with these secrets of its cluster (empty: it makes new
+  // ones), and shows crash tokens at once.
+  void restart(Site& site, ClusterSecrets secrets);
   void perform(Site& site, Step step);
   void run_for(Duration duration);
   // Runs for a second of virtual time, enough for any exchange without loss.
