@@ -13,6 +13,7 @@ ike::Config ike_config(const Options& options, bool cluster, std::uint8_t member
           : ike::test::base_config("192.0.2.2", "192.0.2.1", "b.example", "a.example", "10.2.0.0/16", "10.1.0.0/16");
   config.member = member;
   config.peers[0].sync = options.sync;
+  if (!cluster) config.peers[0].liveness_after = options.liveness;
   config.peers[0].children[0].proposals = {*ike::parse_esp_proposal(options.esp)};
   config.peers[0].children[0].use = cluster ? options.use : sad::UseLimits{};
   return config;
@@ -21,6 +22,17 @@ ike::Config ike_config(const Options& options, bool cluster, std::uint8_t member
 std::uint8_t* octets_of(driver::InprocCard& card) { return reinterpret_cast<std::uint8_t*>(&card.mutable_memory()); }
 
 }  // namespace
+
+Result<std::optional<ike::ClusterSecrets>, StoreError> MemorySecrets::load() {
+  if (!held) return std::optional<ike::ClusterSecrets>{};
+  return std::optional<ike::ClusterSecrets>(held->clone());
+}
+
+Result<void, StoreError> MemorySecrets::save(const ike::ClusterSecrets& secrets) {
+  held = secrets.clone();
+  held->cookies = {};
+  return {};
+}
 
 card::OutboundSlot& Side::outbound(std::uint32_t spi) {
   return reinterpret_cast<card::OutboundSlot*>(octets_of(*card) + card::outbound_offset())[card::spi_index(spi)];
@@ -70,6 +82,7 @@ void MemberWorld::make_member(Side& side, std::uint8_t id) {
     view.last_heard = now;
     return view;
   };
+  hooks.secrets = &side.secrets;
   side.member =
       std::make_unique<Member>(std::move(config), *side.card, *side.store, side.random, std::move(hooks), side.log);
   TANDEM_ASSERT(side.member->start(now).ok());
@@ -142,6 +155,12 @@ void MemberWorld::kill_active() {
   heir.member->session_down(now);
   heir.member->verdict(now, Verdict::kTakeOver);
   REQUIRE(heir.member->role() == Role::kActive);
+}
+
+void MemberWorld::kill_all() {
+  a.member.reset();
+  b.member.reset();
+  joined = false;
 }
 
 void MemberWorld::hand_over() {

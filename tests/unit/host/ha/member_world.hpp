@@ -17,11 +17,20 @@ namespace tandem::ha::test {
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
+// Keeps what a disk would.
+class MemorySecrets final : public SecretStore {
+ public:
+  Result<std::optional<ike::ClusterSecrets>, StoreError> load() override;
+  Result<void, StoreError> save(const ike::ClusterSecrets& secrets) override;
+  std::optional<ike::ClusterSecrets> held;
+};
+
 struct Side {
   SeededRandom random;
   CapturingLog log;
   std::unique_ptr<driver::InprocCard> card;
   std::unique_ptr<IncarnationStore> store;
+  MemorySecrets secrets;
   std::unique_ptr<Member> member;
 
   explicit Side(std::uint64_t seed) : random(seed) {}
@@ -36,6 +45,7 @@ struct Options {
   sad::UseLimits use = sad::kGcmUseLimits;
   std::uint64_t in_block = 1000;
   ike::SyncPolicy sync = ike::SyncPolicy::kDoubt;
+  Duration liveness = seconds(30);  // of the peer
 };
 
 class MemberWorld {
@@ -50,7 +60,11 @@ class MemberWorld {
   void kill_active();
   // The standby's member takes over in agreement.
   void hand_over();
-  // The member that died starts again and joins.
+  // All members die in one moment, with all that their stores do not hold.
+  void kill_all();
+  // Starts one member again, alone.
+  void start(Side& side) { make_member(side, &side == &a ? 1 : 2); }
+  // The members that died start again and join.
   void restart_dead();
 
   Side& active() { return a.member && a.member->role() == Role::kActive ? a : b; }
