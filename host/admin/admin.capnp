@@ -7,7 +7,7 @@ using Cxx = import "/capnp/c++.capnp";
 $Cxx.namespace("tandem::admin::schema");
 
 struct Request {
-  # "status", "sa.list", "sa.show", "ha.status", "takeover", "maintenance", "role", "initiate", "rekey", "down", "counters"
+  # "status", "sa.list", "sa.show", "ha.status", "takeover", "maintenance", "reload", "role", "initiate", "rekey", "down", "counters"
   command @0 :Text;
   arguments @1 :List(Text);
 }

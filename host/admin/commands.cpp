@@ -82,6 +82,7 @@ Response execute(TimePoint now, const Request& request, ha::Member& member, cons
   }
   if (command == "takeover") return done(first == "alone" ? member.lead_alone(now) : member.take_over(now), "takeover");
   if (command == "maintenance") return set_maintenance(now, first, member, controls);
+  if (command == "reload") return done(controls.reload(), "reload");
   if (command == "role") return want_role(now, first, member);
   if (command == "initiate") {
     if (request.arguments.size() != 2) return failure("initiate needs a peer and a child");

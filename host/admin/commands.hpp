@@ -14,6 +14,8 @@ namespace tandem::admin {
 struct Controls {
   // Makes it outlast a restart.
   std::function<Result<void, std::string>(bool on)> keep_maintenance;
+  // Reads the sync channel's certificate files again.
+  std::function<Result<void, std::string>()> reload;
 };
 
 // Never throws for what a client sent. SPIs are hex digits as the views show them; `rekey` and `down` take an IKE

@@ -11,6 +11,8 @@ namespace {
 
 using nlohmann::json;
 
+constexpr std::int64_t kExpiryWarning_s = 14 * 86'400;
+
 double seconds_since(TimePoint now, TimePoint then) {
   return then == kNever ? 0 : std::chrono::duration<double>(now - then).count();
 }
@@ -64,6 +66,33 @@ json child_view(TimePoint now, const ha::Member& member, const ike::ChildSaState
   if (const auto credit = member.ledger().in_force(child.spi_in)) {
     view["credit"] = {{"out_limit", credit->out_limit}, {"in_bound", credit->in_bound}, {"epoch", credit->epoch}};
   }
+  return view;
+}
+
+json witness_view(const std::optional<ha::WitnessView>& witness) {
+  if (!witness) return nullptr;
+  json owner = nullptr;
+  if (witness->owner) {
+    owner = {{"member", witness->owner->member},
+             {"activation", witness->owner->activation},
+             {"state", witness->owner->solo ? "solo" : "paired"}};
+  }
+  return {{"reachable", witness->reachable},
+          {"owner", owner},
+          {"vouches", witness->by_witness},
+          {"lease_left_ms", milliseconds(witness->lease_left)},
+          {"requests", witness->requests},
+          {"failures", witness->failures},
+          {"last_failure", printable(witness->last_failure)}};
+}
+
+json certificate_view(const ha::CertificateFacts& certificate, std::int64_t wall_s) {
+  const std::int64_t left_s = certificate.not_after_s - wall_s;
+  json view{{"subject", printable(certificate.subject)},
+            {"serial", certificate.serial},
+            {"not_after_s", certificate.not_after_s},
+            {"days_left", left_s / 86'400}};
+  if (left_s < kExpiryWarning_s) view["warning"] = left_s < 0 ? "has expired" : "expires soon";
   return view;
 }
 
@@ -162,12 +191,16 @@ json ha_view(TimePoint now, const ha::Member& member, const Surroundings& around
   view["role_by"] = member.config().external ? "external" : "auto";
   view["role_wanted"] = member.config().external ? json(role_text(member.wanted())) : json(nullptr);
   view["schema_version"] = ha::kSchemaVersion;
+  view["witness"] = witness_view(around.witness);
   view["paths"] = paths_view(now, around);
   view["sync"] = {{"joined", member.joined()},
                   {"records_sent", link.records_sent},
                   {"octets_sent", link.octets_sent},
                   {"records_received", link.records_received},
                   {"octets_received", link.octets_received}};
+  view["sync"]["certificate"] = certificate_view(around.certificate, around.wall_s);
+  view["sync"]["partner_certificate"] =
+      around.partner_certificate ? certificate_view(*around.partner_certificate, around.wall_s) : json(nullptr);
   view["heartbeat"] = {{"sent", around.heartbeat.sent},
                        {"received", around.heartbeat.received},
                        {"rejected", around.heartbeat.rejected},

@@ -3,10 +3,12 @@
 #pragma once
 
 #include <nlohmann/json_fwd.hpp>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "host/ha/io/heartbeat_thread.hpp"
+#include "host/ha/io/tls_session.hpp"
 #include "host/ha/member.hpp"
 
 namespace tandem::admin {
@@ -18,6 +20,10 @@ struct Surroundings {
   ha::HeartbeatCore::Totals heartbeat;
   bool eligible = false;
   std::vector<ha::HeartbeatPathView> paths;
+  std::optional<ha::WitnessView> witness;
+  ha::CertificateFacts certificate;  // ours on the sync channel
+  std::optional<ha::CertificateFacts> partner_certificate;
+  std::int64_t wall_s = 0;  // seconds since 1970
   Duration path_timeout{};  // a path that brought nothing for so long is down
 };
 

@@ -13,6 +13,7 @@
 #include "host/base/result.hpp"
 #include "host/ha/io/heartbeat_thread.hpp"
 #include "host/ha/io/tls_session.hpp"
+#include "host/ha/io/witness_thread.hpp"
 #include "host/ha/member.hpp"
 
 namespace tandem::app {
@@ -22,6 +23,11 @@ struct PortSettings {
   IpPrefix member_address;   // ours alone
   IpPrefix virtual_address;  // the active's
   std::optional<IpAddress> gateway;
+};
+
+struct WitnessSettings {
+  ha::WitnessConfig core;
+  ha::EtcdConfig etcd;
 };
 
 struct Settings {
@@ -36,6 +42,7 @@ struct Settings {
   std::uint8_t partner_id = 0;
   ha::TlsSessionConfig session;
   std::vector<ha::HeartbeatPath> heartbeat_paths;
+  std::optional<WitnessSettings> witness;
   // All but the card's and the TAPs' facts, which the daemon fills in.
   ha::MemberConfig member;
 };

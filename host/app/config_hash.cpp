@@ -110,6 +110,10 @@ void hash_config(Settings& settings) {
   timers.add("lost", member.heartbeat.lost.count());
   timers.add("external", member.external);
   item("ha.timers", timers);
+  Facts witness;
+  witness.add("key", settings.witness ? settings.witness->etcd.key : std::string());
+  witness.add("ttl", settings.witness ? settings.witness->core.ttl.count() : 0);
+  item("witness", witness);
   Facts ledger;
   ledger.add("out_block_min", member.ledger.out_block_min).add("in_block_min", member.ledger.in_block_min);
   ledger.add("grant", member.ledger.grant);

@@ -36,6 +36,10 @@ constexpr auto kRefreshInterval = std::chrono::seconds(20);
 constexpr auto kGoodbyeTime = std::chrono::milliseconds(100);
 constexpr auto kMaintenanceFile = "maintenance";  // in the state folder: there while it is on
 
+std::int64_t wall_s() {
+  return std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch()).count();
+}
+
 class Daemon {
  public:
   Daemon(Settings settings, Log& log)
@@ -54,6 +58,7 @@ class Daemon {
   Result<void, std::string> set_up_ports();
   Result<void, std::string> set_up_port(const PortSettings& port, LinkFacts& facts, card::PortConfig& config);
   Result<void, std::string> start_heartbeat();
+  Result<void, std::string> start_witness();
   Result<void, std::string> start_session();
   Result<void, std::string> start_control();
   struct Watched {
@@ -74,6 +79,8 @@ class Daemon {
   void carry_out();
   void stop(int exit_code);
   Result<void, std::string> keep_maintenance(bool on);
+  Result<void, std::string> reload();
+  void wait_signal();
 
   Settings settings_;
   Log& log_;
@@ -96,8 +103,9 @@ class Daemon {
   std::unique_ptr<ha::TlsSession> session_;
   std::unique_ptr<AdminServer> admin_;
   std::vector<std::unique_ptr<Watched>> watched_;
-  // Last, so that it ends first: its hooks use all of the above.
+  // Last, so that they end first: their hooks use all of the above.
   std::unique_ptr<ha::HeartbeatThread> heartbeat_;
+  std::unique_ptr<ha::WitnessThread> witness_;
 };
 
 Result<void, std::string> Daemon::attach_card() {
@@ -172,6 +180,24 @@ Result<void, std::string> Daemon::start_heartbeat() {
   return {};
 }
 
+Result<void, std::string> Daemon::start_witness() {
+  if (!settings_.witness) return {};
+  ha::WitnessThread::Hooks hooks;
+  hooks.now = [this] { return now(); };
+  hooks.echoed = [this] { return heartbeat_->partner().echoed; };
+  hooks.valid = [this](std::optional<TimePoint> until) { heartbeat_->set_witness(until); };
+  hooks.event = [this](const ha::WitnessEvent& event) {
+    asio::post(loop_, [this, event] {
+      member_->witness(now(), event);
+      carry_out();
+    });
+  };
+  auto started = ha::start_witness_thread(settings_.witness->core, settings_.witness->etcd, std::move(hooks), log_);
+  if (!started) return Failure{started.error()};
+  witness_ = std::move(*started);
+  return {};
+}
+
 Result<void, std::string> Daemon::start_session() {
   ha::TlsSession::Handlers handlers;
   handlers.up = [this](ByteView key) {
@@ -203,10 +229,17 @@ Result<void, std::string> Daemon::start_control() {
   auto started = start_admin_server(
       loop_, settings_.control_socket.string(),
       [this](const admin::Request& request) {
-        const admin::Surroundings around{settings_.name,       heartbeat_->partner(),
-                                         heartbeat_->totals(), heartbeat_->eligible(),
-                                         heartbeat_->paths(),  member_->config().heartbeat.takeover};
-        const admin::Controls controls{[this](bool on) { return keep_maintenance(on); }};
+        const admin::Surroundings around{settings_.name,
+                                         heartbeat_->partner(),
+                                         heartbeat_->totals(),
+                                         heartbeat_->eligible(),
+                                         heartbeat_->paths(),
+                                         witness_ ? std::optional(witness_->view()) : std::nullopt,
+                                         session_->certificate(),
+                                         session_->partner_certificate(),
+                                         wall_s(),
+                                         member_->config().heartbeat.takeover};
+        const admin::Controls controls{[this](bool on) { return keep_maintenance(on); }, [this] { return reload(); }};
         admin::Response response = admin::execute(now(), request, *member_, around, controls);
         carry_out();
         return response;
@@ -240,6 +273,7 @@ Result<void, std::string> Daemon::start() {
   member_ = std::make_unique<ha::Member>(std::move(settings_.member), *card_, *store_, random_, std::move(hooks), log_);
   settings_.member.heartbeat = member_->config().heartbeat;
   if (auto done = start_heartbeat(); !done) return done;
+  if (auto done = start_witness(); !done) return done;
   if (auto done = member_->start(now()); !done) return done;
   if (auto done = start_session(); !done) return done;
   if (auto done = start_control(); !done) return done;
@@ -250,9 +284,8 @@ Result<void, std::string> Daemon::start() {
   }
   signals_.add(SIGTERM);
   signals_.add(SIGINT);
-  signals_.async_wait([this](const boost::system::error_code& error, int) {
-    if (!error) stop(0);
-  });
+  signals_.add(SIGHUP);
+  wait_signal();
   check_health();
   refresh_next_hops();
   carry_out();
@@ -342,6 +375,11 @@ void Daemon::check_health() {
 void Daemon::carry_out() {
   ha::Member::Output output = member_->take_output(now());
   if (output.facts) heartbeat_->set_facts(*output.facts);
+  if (witness_) {
+    if (output.witness) witness_->set_facts(*output.witness);
+    if (output.release) witness_->release();
+    if (output.claim) witness_->claim(*output.claim);
+  }
   if (output.own_addresses) own_addresses(*output.own_addresses);
   if (output.partner_left) heartbeat_->partner_left();
   if (!output.session_octets.empty()) session_->send(std::move(output.session_octets));
@@ -376,6 +414,25 @@ Result<void, std::string> Daemon::keep_maintenance(bool on) {
     if (error) return Failure{file.string() + ": " + error.message()};
   }
   return {};
+}
+
+Result<void, std::string> Daemon::reload() {
+  auto done = session_->reload();
+  if (done) {
+    log_.info("certificates of the sync channel read again");
+  } else {
+    log_.error("reload: " + done.error() + "; those read before stay in use");
+  }
+  return done;
+}
+
+void Daemon::wait_signal() {
+  signals_.async_wait([this](const boost::system::error_code& error, int signal) {
+    if (error) return;
+    if (signal != SIGHUP) return stop(0);
+    static_cast<void>(reload());
+    wait_signal();
+  });
 }
 
 void Daemon::stop(int exit_code) {

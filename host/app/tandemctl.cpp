@@ -103,6 +103,8 @@ int main(int argc, char** argv) {
       ->add_option("state", first, "on or off")
       ->required()
       ->check(CLI::IsMember({"on", "off"}));
+  command(&app, "reload", "Read the sync channel's CA, certificate and key again; the next session uses them",
+          "reload");
   command(&app, "role", "Told by an external manager (ha.role = \"external\")", "role")
       ->add_option("role", first, "active or standby")
       ->required()

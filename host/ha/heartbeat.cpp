@@ -128,7 +128,8 @@ struct HeartbeatCore::Impl {
   TimePoint awake_since{};                // of the lapse: we woke, or were cut off
   std::optional<TimePoint> echoed;        // send time of our newest heartbeat that the partner echoed
   std::optional<std::uint64_t> lease_ns;  // as last given out
-  std::optional<TimePoint> granted;       // receive time of the newest number echoed while granting
+  std::optional<TimePoint> witness_until;
+  std::optional<TimePoint> granted;  // receive time of the newest number echoed while granting
   // Standby.
   std::optional<TimePoint> eligible_until;
   std::array<bool, 8> raised{};  // verdicts of the present occurrence
@@ -178,6 +179,7 @@ struct HeartbeatCore::Impl {
       give_lease(step, 0);
       return;
     }
+    if (config.witness) return renew_with_witness(now, step);
     const bool echo_is_fresh = echoed && *echoed >= awake_since;
     if (lapsed && !echo_is_fresh && !(facts.solo && now - awake_since >= config.takeover)) return;
     TimePoint deadline = now + config.lease;
@@ -187,12 +189,27 @@ struct HeartbeatCore::Impl {
       deadline = *echoed + config.lease;
       if (lapsed && deadline <= now) return;
     }
-    give_lease(step, to_ns(std::max(deadline, TimePoint{})));
-    if (lapsed) {
-      lapsed = false;
-      rearm(Verdict::kLeaseLapsed);
-      raise(step, Verdict::kLeaseBack);
+    settle_lease(deadline, step);
+  }
+  // Where an echo is fresh it alone counts, so that the witness may be given up without waiting for a lease.
+  void renew_with_witness(TimePoint now, HeartbeatStep& step) {
+    std::optional<TimePoint> deadline;
+    const bool counts = echoed && (!lapsed || *echoed >= awake_since);
+    if (counts) deadline = *echoed + config.lease;
+    const bool fresh = counts && now - *echoed <= config.lease / 2;
+    if (!fresh && witness_until && *witness_until > now) {
+      const TimePoint vouched = std::min(now + config.lease, *witness_until);
+      deadline = std::max(deadline.value_or(vouched), vouched);
     }
+    if (!deadline || (lapsed && *deadline <= now)) return;
+    settle_lease(*deadline, step);
+  }
+  void settle_lease(TimePoint deadline, HeartbeatStep& step) {
+    give_lease(step, to_ns(std::max(deadline, TimePoint{})));
+    if (!lapsed) return;
+    lapsed = false;
+    rearm(Verdict::kLeaseLapsed);
+    raise(step, Verdict::kLeaseBack);
   }
 
   void judge(TimePoint now, HeartbeatStep& step) {
@@ -202,6 +219,8 @@ struct HeartbeatCore::Impl {
       return;
     }
     if (facts.solo || deposed) return;
+    // The witness decides whether we come back; until then nothing rests on our being alone.
+    if (config.witness && lapsed) return;
     // A sixteenth is far more than two clocks can drift apart.
     const bool ended = !granted || now - *granted > config.eligible + config.eligible / 16;
     // While lapsed only the partner can tell whether it took over meanwhile; one that stays silent never will.
@@ -269,7 +288,8 @@ struct HeartbeatCore::Impl {
             message.epoch,
             message.activation,
             (message.flags & kFlagMayNotLead) == 0,
-            now};
+            now,
+            view.echoed};
     view_member = message.member;
     silence = Duration::zero();
     if (!claims) rearm(Verdict::kTakeOver);
@@ -278,6 +298,7 @@ struct HeartbeatCore::Impl {
     rearm(Verdict::kStartEmpty);
 
     if (const std::optional<TimePoint> sent = from.sent_at(message.echo)) {
+      view.echoed = std::max(view.echoed, *sent);
       echoed = std::max(echoed.value_or(*sent), *sent);
       if (!is_active() && !claims && partner_active && partner_in_sync) {
         const TimePoint until = *sent + config.eligible;
@@ -317,7 +338,7 @@ struct HeartbeatCore::Impl {
       rearm(Verdict::kStartEmpty);
       // The partner may take over only once it has heard a heartbeat that grants it, and none has left yet: its wait
       // for silence begins after this moment. An echo from the time of solo would end the lease at once instead.
-      echoed = std::max(echoed.value_or(last_call), last_call);
+      if (!config.witness) echoed = std::max(echoed.value_or(last_call), last_call);
     }
   }
 };
@@ -392,6 +413,14 @@ HeartbeatStep HeartbeatCore::partner_left(TimePoint now) {
   impl_->renew(now, step);
   if (was_heard) impl_->judge(now, step);
   impl_->view.heard = false;
+  return step;
+}
+
+HeartbeatStep HeartbeatCore::set_witness(TimePoint now, std::optional<TimePoint> until) {
+  HeartbeatStep step;
+  now = impl_->advance(now, step);
+  impl_->witness_until = until;
+  impl_->renew(now, step);
   return step;
 }
 

@@ -8,6 +8,9 @@
 // - Lease of the active, partner heard within [lease / 2] and not solo: send time of our newest heartbeat that
 //   the partner echoed + lease. As the partner waits `takeover` from receiving it, the card is silent before.
 //   Partner not heard: now + lease (a dead partner must not stop us). Solo: now + lease.
+// - With a witness: an echo not older than [lease / 2] gives its send time + lease; else the later of that and, while
+// the
+//   witness vouches for us, now + lease, at most until that ends. Solo or not makes no difference.
 // - A lease that lapsed (pause, hang) is not renewed before a heartbeat received after the lapse shows a partner
 //   that is no active of higher rank, or the partner stayed silent for `takeover` after we woke and solo holds.
 // - Eligibility of the standby: it may take SAs over only until (send time of its newest heartbeat that the
@@ -33,6 +36,7 @@ struct HeartbeatConfig {
   Duration lease = std::chrono::milliseconds(40);
   Duration takeover = std::chrono::milliseconds(50);   // > lease
   Duration eligible = std::chrono::milliseconds(100);  // > takeover
+  bool witness = false;                                // the lease needs a fresh echo or the witness (witness.hpp)
   Duration lost = std::chrono::seconds(1);             // > takeover: silence that ends the hope for the active's SAs
 };
 
@@ -74,6 +78,7 @@ struct PartnerView {
   std::uint64_t activation = 0;
   bool may_lead = true;
   TimePoint last_heard = TimePoint::min();
+  TimePoint echoed = TimePoint::min();  // send time of our newest heartbeat that it echoed
 };
 
 class HeartbeatCore {
@@ -91,6 +96,9 @@ class HeartbeatCore {
   HeartbeatStep handle_datagram(TimePoint now, ByteView datagram);
   // The partner said goodbye on the authenticated session: as if silent for ever.
   HeartbeatStep partner_left(TimePoint now);
+
+  // With a witness: rule S holds until then; nothing: not at all. In force with the lease that this step gives.
+  HeartbeatStep set_witness(TimePoint now, std::optional<TimePoint> until);
 
   PartnerView partner() const;
   // Standby: may we take SAs over at `now`? True from kTakeOver on while its ground holds, or while the partner says

@@ -358,7 +358,7 @@ void Member::timers(TimePoint now) {
     handover_deadline_ = kNever;
     if (role_ == Role::kStandby && hooks_.partner().role == Role::kStandby) {
       log_.warning("the partner did not go active after the handover: taking back");
-      become_active(now, Cause::kTakeover, epoch_ + 2);
+      lead(now, Cause::kTakeover, epoch_ + 2, true);
     }
   }
   if (now >= probe_deadline_) {
@@ -372,7 +372,7 @@ void Member::timers(TimePoint now) {
     const bool refused = now < refused_until_;
     if (role_ == Role::kStandby && !link_.is_joined() && !heard && !refused && may_lead()) {
       log_.warning("no partner: going active alone");
-      become_active(now, Cause::kColdStart, epoch_ + 1);
+      lead(now, Cause::kColdStart, epoch_ + 1);
     }
   }
   flush_reservations(now);

@@ -22,6 +22,7 @@
 #include "host/ha/secret_store.hpp"
 #include "host/ha/sync_link.hpp"
 #include "host/ha/usage.hpp"
+#include "host/ha/witness.hpp"
 #include "host/ike/core.hpp"
 #include "host/sad/slow_path.hpp"
 
@@ -41,6 +42,7 @@ struct MemberConfig {
   bool preempt = false;                               // standby of higher priority: asks the active to hand over
   Duration preempt_delay = std::chrono::seconds(10);  // once in sync for so long
   bool maintenance = false;                           // at the start; see set_maintenance()
+  bool witness = false;                               // only with its agreement active
   bool external = false;                              // an external manager says who leads: see want_role()
   sad::SadConfig sad;
   std::vector<sad::SpdRule> spd_rules;
@@ -64,7 +66,10 @@ class Member final : private ike::ChildSlots {
   struct Output {
     std::optional<bool> own_addresses;  // put the virtual addresses on the TAPs, or take them off
     std::optional<HeartbeatFacts> facts;
-    bool partner_left = false;                // tell the heartbeat
+    bool partner_left = false;            // tell the heartbeat
+    std::optional<WitnessFacts> witness;  // for the witness, as the next two, in this order
+    bool release = false;
+    std::optional<WitnessClaim> claim;
     std::optional<std::string> drop_session;  // why
     bool refused = false;                     // with drop_session: the next session would fail the same way, wait
     Bytes session_octets;
@@ -94,6 +99,7 @@ class Member final : private ike::ChildSlots {
   // A partner is there, but no session with it can be: certificates, typically.
   void session_refused(TimePoint now, const std::string& why);
   void verdict(TimePoint now, Verdict verdict);
+  void witness(TimePoint now, const WitnessEvent& event);
   // Takes what waits in the card's rings, bounded; true: more may be waiting.
   bool card_ready(TimePoint now);
   void neighbour(TimePoint now, card::Port port, const IpAddress& address, const wire::Mac& mac);
@@ -162,6 +168,13 @@ class Member final : private ike::ChildSlots {
     std::vector<CreditEntry> entries;
   };
   enum class Cause { kColdStart, kTakeover, kAddressesOnly, kHandover };
+
+  // Asked of the witness.
+  struct PendingLead {
+    Cause cause;
+    std::uint32_t epoch;
+    bool taking_back;
+  };
 
   // ike::ChildSlots
   std::optional<ike::ChildSlot> allocate() override;
@@ -238,6 +251,9 @@ class Member final : private ike::ChildSlots {
   void set_token_time();
 
   // member_roles.cpp: who speaks
+  // Goes active; with a witness once it agrees. `taking_back`: what was handed over and not taken.
+  void lead(TimePoint now, Cause cause, std::uint32_t epoch, bool taking_back = false);
+  bool may_still_lead(TimePoint now, const PendingLead& pending) const;
   void become_active(TimePoint now, Cause cause, std::uint32_t epoch);
   void step_down(TimePoint now, const std::string& why);
   void forget_all();
@@ -287,7 +303,10 @@ class Member final : private ike::ChildSlots {
   std::optional<std::uint32_t> saved_key_;  // id of the newest ticket key on disk
   TimePoint solo_since_{};
 
-  Role wanted_ = Role::kStandby;  // with config_.external
+  std::optional<PendingLead> lead_;
+  std::uint64_t handed_from_ = 0;  // the partner's activation that handed over to ours
+  std::string refusal_;            // the witness's last
+  Role wanted_ = Role::kStandby;   // with config_.external
   std::string trouble_;
   TimePoint trouble_told_ = TimePoint::min();
   TimePoint refused_until_ = TimePoint::min();  // a partner is there: no cold start alone before

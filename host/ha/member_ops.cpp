@@ -60,8 +60,46 @@ void Member::handle_broken(TimePoint now, const Broken& broken) {
   // Two that cannot work together must not both wait for the other: the one that would lead a pair serves alone.
   if (agrees_on_ranks(broken.code) && partner.role == Role::kStandby && is_first_of_standbys(partner)) {
     log_.warning("serving without the partner");
-    become_active(now, Cause::kColdStart, std::max(epoch_, partner.epoch) + 1);
+    lead(now, Cause::kColdStart, std::max(epoch_, partner.epoch) + 1);
   }
+}
+
+void Member::lead(TimePoint now, Cause cause, std::uint32_t epoch, bool taking_back) {
+  if (!config_.witness) return become_active(now, cause, epoch);
+  if (reserved_ == 0 && !reserve_activation(std::max(activation_, store_.durable()) + 1)) {
+    log_.error("cannot go active: no activation number could be made durable");
+    return;
+  }
+  lead_ = PendingLead{cause, epoch, taking_back};
+  output_.claim = WitnessClaim{reserved_, cause == Cause::kTakeover};
+}
+
+// What was so when the witness was asked may have changed.
+bool Member::may_still_lead(TimePoint now, const PendingLead& pending) const {
+  if (role_ != Role::kStandby || left_) return false;
+  const PartnerView partner = hooks_.partner();
+  if (pending.taking_back) return in_sync_ && partner.role == Role::kStandby;
+  if (!may_lead()) return false;
+  if (pending.cause == Cause::kTakeover) return in_sync_ && hooks_.eligible();
+  return partner.role == Role::kStandby || active_is_silent(now);
+}
+
+void Member::witness(TimePoint now, const WitnessEvent& event) {
+  if (const auto* granted = std::get_if<ClaimGranted>(&event)) {
+    const auto pending = std::exchange(lead_, std::nullopt);
+    if (pending && granted->activation == reserved_ && may_still_lead(now, *pending)) {
+      refusal_.clear();
+      return become_active(now, pending->cause, pending->epoch);
+    }
+    log_.warning("the witness agreed too late");
+    output_.release = true;
+  } else if (const auto* refused = std::get_if<ClaimRefused>(&event)) {
+    lead_.reset();
+    if (refused->why != std::exchange(refusal_, refused->why)) log_.warning("not going active: " + refused->why);
+  } else if (const auto* lost = std::get_if<OwnershipLost>(&event); lost != nullptr && role_ == Role::kActive) {
+    return step_down(now, lost->why);
+  }
+  if (role_ == Role::kStandby && !left_) lonely_deadline_ = std::min(lonely_deadline_, now + config_.startup_wait);
 }
 
 void Member::set_maintenance(TimePoint now, bool on) {
@@ -109,7 +147,7 @@ Result<void, std::string> Member::lead_alone(TimePoint now) {
   if (link_.is_joined()) return Failure{std::string("the partner is connected: use takeover without --alone")};
   if (!may_lead()) return Failure{std::string("this member is in maintenance or told to stand by")};
   log_.warning("the operator wants this member active alone");
-  become_active(now, Cause::kColdStart, std::max(epoch_, hooks_.partner().epoch) + 1);
+  lead(now, Cause::kColdStart, std::max(epoch_, hooks_.partner().epoch) + 1);
   return {};
 }
 

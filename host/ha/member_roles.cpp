@@ -42,6 +42,7 @@ void Member::set_facts() {
   facts.may_lead = may_lead();
   output_.facts = facts;
   set_token_time();
+  if (config_.witness) output_.witness = WitnessFacts{role_ == Role::kActive, activation_, handed_from_};
 }
 
 void Member::forget_all() {
@@ -76,6 +77,8 @@ void Member::become_active(TimePoint now, Cause cause, std::uint32_t epoch) {
   pending_slots_.clear();  // from here on the IKE core gives them back itself
   partnership_ = cause == Cause::kHandover ? Partnership::kPaired : Partnership::kSolo;
   in_sync_ = false;
+  if (cause != Cause::kHandover) handed_from_ = 0;
+  lead_.reset();
   probe_end_ = 0;
   probe_deadline_ = kNever;
   solo_since_ = now;
@@ -157,6 +160,7 @@ void Member::step_down(TimePoint now, const std::string& why) {
   output_.own_addresses = false;
   output_.drop_session = why;
   session_down(now);
+  output_.release = config_.witness;
   set_facts();
 }
 
@@ -167,7 +171,7 @@ void Member::verdict(TimePoint now, Verdict verdict) {
       if (role_ == Role::kStandby) {
         const std::uint32_t known = std::max(epoch_, hooks_.partner().epoch);
         // Asked again: this may run later than the verdict was made. Too late: kActiveLost follows if nobody speaks.
-        if (in_sync_ && may_lead() && hooks_.eligible()) become_active(now, Cause::kTakeover, known + 1);
+        if (in_sync_ && may_lead() && hooks_.eligible()) lead(now, Cause::kTakeover, known + 1);
       }
       break;
     case Verdict::kActiveLost:
@@ -208,7 +212,7 @@ void Member::active_lost(TimePoint now) {
   if (!may_lead()) return;
   if (!link_.is_joined()) {
     log_.warning("the active is lost, and its SAs are not ours to take");
-    become_active(now, Cause::kAddressesOnly, std::max(epoch_, hooks_.partner().epoch) + 1);
+    lead(now, Cause::kAddressesOnly, std::max(epoch_, hooks_.partner().epoch) + 1);
     return;
   }
   // Only its heartbeats are missing. It answers on the session, or the session breaks.
@@ -277,6 +281,7 @@ void Member::leave(TimePoint now) {
   lonely_deadline_ = handover_deadline_ = probe_deadline_ = preempt_deadline_ = kNever;
   partnership_ = Partnership::kSolo;
   output_.own_addresses = false;
+  output_.release = config_.witness;
   set_facts();
 }
 

@@ -115,11 +115,11 @@ void Member::handle_hello(TimePoint now, const Hello& hello) {
   if (hello.role == Role::kActive) return;
   // Both standby. A partner that was our active and came back has lost its state; ours is whole.
   if (in_sync_ && may_lead() && hooks_.eligible()) {
-    become_active(now, Cause::kTakeover, epoch_ + 1);
+    lead(now, Cause::kTakeover, epoch_ + 1);
     return;
   }
   in_sync_ = false;
-  if (is_first_of_standbys(hello)) become_active(now, Cause::kColdStart, epoch_ + 1);
+  if (is_first_of_standbys(hello)) lead(now, Cause::kColdStart, epoch_ + 1);
 }
 
 bool Member::replicating() const {
@@ -291,6 +291,7 @@ void Member::handle_record(TimePoint now, Record record) {
                      return;
                    }
                    write(ledger_->store_exact(handover.exact));
+                   handed_from_ = hooks_.partner().activation;
                    become_active(now, Cause::kHandover, handover.epoch);
                  },
                  [&](Leaving&) { output_.partner_left = true; },

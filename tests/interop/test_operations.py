@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Operators and mistakes: maintenance, preemption, one heartbeat path cut, configurations and identities that clash."""
 
+import signal
 import time
 
 from fixture import setting
 from lab import topology as net
 from lab.appliance import Pair
-from lab.process import LabError, wait_until
+from lab.process import LabError, run, wait_until
 from lab.traffic import wait_ping
 
 GROUP = "cluster"
@@ -112,6 +113,54 @@ def test_different_configurations_are_refused_with_the_difference(context):
         b.start()
         pair.wait_paired()
         assert not a.ha()["trouble"] and not b.ha()["trouble"]
+
+
+def _issue(keys, name, days):
+    """A new key and certificate for a member, by the pair's CA, in place of the old files; negative days: expired."""
+    run(["openssl", "req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", f"/CN={name}",
+         "-keyout", f"{name}.key", "-out", f"{name}.csr"], cwd=keys)
+    if days < 0:
+        # openssl x509 gives no certificate that ends before it begins: one second is over soon.
+        run(["openssl", "ca", "-batch", "-notext", "-in", f"{name}.csr", "-out", f"{name}.pem", "-cert", "ca.pem",
+             "-keyfile", "ca.key", "-startdate", "20200101000000Z", "-enddate", "20200102000000Z", "-rand_serial",
+             "-config", "ca.cnf", "-extfile", f"{name}.ext"], cwd=keys)
+        return
+    run(["openssl", "x509", "-req", "-in", f"{name}.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial",
+         "-days", str(days), "-extfile", f"{name}.ext", "-out", f"{name}.pem"], cwd=keys)
+
+
+def test_certificates_rotated_live(context):
+    """new certificates by `tandemctl reload` and SIGHUP: no role moves, the next session shows them; bad ones are refused"""
+    with setting(context, patience=4) as made:
+        a, b = made.active, made.standby
+        keys = made.topology.path("keys")
+        old = a.ha()
+        with open(made.topology.path("keys", "ca.cnf"), "w", encoding="ascii") as target:
+            target.write("[ca]\ndefault_ca = lab\n[lab]\ndatabase = index.txt\nnew_certs_dir = .\ndefault_md = sha256\n"
+                         "policy = any\n[any]\ncommonName = supplied\n")
+        with open(made.topology.path("keys", "index.txt"), "w", encoding="ascii"):
+            pass
+        _issue(keys, "a", -1)
+        assert "expired" in _refused(a, "reload")
+        run(["cp", "b.key", "a.key"], cwd=keys)
+        assert "a.key" in _refused(a, "reload")
+        _issue(keys, "a", 10)
+        a.command("reload")
+        _issue(keys, "b", 30)
+        b.daemon.deliver(signal.SIGHUP)
+        wait_until(lambda: b.ha()["sync"]["certificate"]["serial"] != old["sync"]["partner_certificate"]["serial"], 5,
+                   "b to read its new certificate")
+        new = a.ha()
+        assert new["sync"]["certificate"]["serial"] != old["sync"]["certificate"]["serial"]
+        assert new["sync"]["certificate"]["warning"] == "expires soon"
+        assert new["sync"]["partner_certificate"] == old["sync"]["partner_certificate"], "the session goes on"
+        assert (new["epoch"], new["takeovers"], new["sync"]["joined"]) == (old["epoch"], old["takeovers"], True)
+        b.daemon.stop()
+        b.start()
+        made.pair.wait_paired()
+        assert a.ha()["sync"]["partner_certificate"]["serial"] == b.ha()["sync"]["certificate"]["serial"]
+        assert b.ha()["sync"]["partner_certificate"]["serial"] == new["sync"]["certificate"]["serial"]
+        assert a.ha()["epoch"] == old["epoch"] and a.ha()["role"] == "active"
 
 
 def test_shared_identity_is_refused(context):

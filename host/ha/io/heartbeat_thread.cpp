@@ -154,6 +154,11 @@ class Thread final : public HeartbeatThread {
   void set_facts(const HeartbeatFacts& facts) override { post(facts); }
   void partner_left() override { post(PartnerLeft{}); }
 
+  void set_witness(std::optional<TimePoint> until) override {
+    const HeartbeatStep result = locked_step([&](TimePoint now) { return core_.set_witness(now, until); });
+    for (const Verdict verdict : result.verdicts) hooks_.verdict(verdict);
+  }
+
   PartnerView partner() const override {
     const std::lock_guard lock(core_mutex_);
     return core_.partner();
@@ -195,16 +200,20 @@ class Thread final : public HeartbeatThread {
     static_cast<void>(!::write(wake_.get(), &one, sizeof one));
   }
 
-  // Runs `input` on the core at the present time and carries out what it says.
+  // Runs `input` on the core at the present time. The lease is written first, as a datagram may tell the partner what
+  // the card must already obey; and under the lock, as two threads write it.
+  template <typename Input>
+  HeartbeatStep locked_step(Input&& input) {
+    const std::lock_guard lock(core_mutex_);
+    HeartbeatStep result = input(from_ns(hooks_.now_ns()));
+    if (result.lease_deadline_ns) hooks_.renew_lease(*result.lease_deadline_ns);
+    return result;
+  }
+
+  // Runs `input` and carries out what the core says.
   template <typename Input>
   void step(Input&& input) {
-    HeartbeatStep result;
-    {
-      const std::lock_guard lock(core_mutex_);
-      result = input(from_ns(hooks_.now_ns()));
-    }
-    // The lease first: a datagram may tell the partner what the card must already obey.
-    if (result.lease_deadline_ns) hooks_.renew_lease(*result.lease_deadline_ns);
+    const HeartbeatStep result = locked_step(std::forward<Input>(input));
     for (const Bytes& datagram : result.datagrams) {
       for (const Path& path : paths_) {
         // A path that is down drops, like the network does.

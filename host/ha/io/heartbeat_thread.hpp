@@ -40,6 +40,8 @@ class HeartbeatThread {
   virtual void set_key(ByteView key) = 0;
   virtual void set_facts(const HeartbeatFacts& facts) = 0;
   virtual void partner_left() = 0;
+  // HeartbeatCore::set_witness; the card obeys it when this returns.
+  virtual void set_witness(std::optional<TimePoint> until) = 0;
   virtual PartnerView partner() const = 0;
   virtual bool eligible() const = 0;
   virtual HeartbeatCore::Totals totals() const = 0;

@@ -4,10 +4,14 @@
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <openssl/bn.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 #include <sys/socket.h>
 
+#include <array>
+#include <ctime>
+#include <memory>
 #include <string_view>
 
 namespace tandem::ha {
@@ -46,6 +50,35 @@ Result<std::unique_ptr<boost::asio::ssl::context>, std::string> make_tls_context
   }
   if (context->set_verify_mode(ssl::verify_peer | ssl::verify_fail_if_no_peer_cert, error)) return failed("OpenSSL");
   return context;
+}
+
+Result<void, std::string> check_own_certificate(SSL_CTX* context, const TlsSessionConfig& config) {
+  const std::unique_ptr<X509_STORE_CTX, decltype(&X509_STORE_CTX_free)> check(X509_STORE_CTX_new(),
+                                                                              &X509_STORE_CTX_free);
+  STACK_OF(X509)* chain = nullptr;
+  SSL_CTX_get0_chain_certs(context, &chain);
+  if (!check || X509_STORE_CTX_init(check.get(), SSL_CTX_get_cert_store(context), SSL_CTX_get0_certificate(context),
+                                    chain) != 1) {
+    return Failure{std::string("OpenSSL cannot check a certificate")};
+  }
+  if (X509_verify_cert(check.get()) == 1) return {};
+  return Failure{config.certificate_file + ": " + X509_verify_cert_error_string(X509_STORE_CTX_get_error(check.get()))};
+}
+
+CertificateFacts facts_of(const X509* certificate) {
+  CertificateFacts facts;
+  std::array<char, 256> subject{};
+  X509_NAME_oneline(X509_get_subject_name(certificate), subject.data(), static_cast<int>(subject.size()));
+  facts.subject = subject.data();
+  const std::unique_ptr<BIGNUM, decltype(&BN_free)> number(
+      ASN1_INTEGER_to_BN(X509_get0_serialNumber(certificate), nullptr), &BN_free);
+  if (char* digits = number ? BN_bn2hex(number.get()) : nullptr; digits != nullptr) {
+    facts.serial = digits;
+    OPENSSL_free(digits);
+  }
+  std::tm end{};
+  if (ASN1_TIME_to_tm(X509_get0_notAfter(certificate), &end) == 1) facts.not_after_s = ::timegm(&end);
+  return facts;
 }
 
 void expect_partner(SSL* ssl, const std::string& name) {

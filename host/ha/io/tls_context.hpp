@@ -19,6 +19,11 @@ constexpr std::size_t kExportedKeyOctets = 32;
 // Error text names the file at fault.
 Result<std::unique_ptr<boost::asio::ssl::context>, std::string> make_tls_context(const TlsSessionConfig& config);
 
+// Whether our own certificate is valid now and issued by the CA in the same context; error text names the file.
+Result<void, std::string> check_own_certificate(SSL_CTX* context, const TlsSessionConfig& config);
+
+CertificateFacts facts_of(const X509* certificate);
+
 // The partner's certificate must carry `name` as a DNS name (no wildcards, never the common name).
 void expect_partner(SSL* ssl, const std::string& name);
 

@@ -119,6 +119,21 @@ class Engine : public std::enable_shared_from_this<Engine> {
 
   bool is_up() const { return current_ != nullptr; }
 
+  // Sessions hold the context that they were made with.
+  Result<void, std::string> reload() {
+    auto context = make_tls_context(config_);
+    if (!context) return Failure{context.error()};
+    if (auto checked = check_own_certificate((*context)->native_handle(), config_); !checked) return checked;
+    context_ = std::move(context).value();
+    return {};
+  }
+  CertificateFacts certificate() const { return facts_of(SSL_CTX_get0_certificate(context_->native_handle())); }
+  std::optional<CertificateFacts> partner_certificate() const {
+    if (!current_) return std::nullopt;
+    const X509* certificate = SSL_get0_peer_certificate(current_->stream.native_handle());
+    return certificate == nullptr ? std::nullopt : std::optional(facts_of(certificate));
+  }
+
   void send(Bytes octets) {
     if (!current_ || octets.empty()) {
       wipe(octets.data(), octets.size());
@@ -373,6 +388,9 @@ class AsioTlsSession final : public TlsSession {
   void send(Bytes octets) override { engine_->send(std::move(octets)); }
   void drop(const std::string& why, bool slowly) override { engine_->drop(why, slowly); }
   bool is_up() const override { return engine_->is_up(); }
+  Result<void, std::string> reload() override { return engine_->reload(); }
+  CertificateFacts certificate() const override { return engine_->certificate(); }
+  std::optional<CertificateFacts> partner_certificate() const override { return engine_->partner_certificate(); }
 
  private:
   std::shared_ptr<Engine> engine_;

@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "host/base/bytes.hpp"
@@ -33,6 +34,13 @@ struct TlsSessionConfig {
   std::size_t output_octets_max = 64u << 20;  // unwritten output beyond that closes the session
 };
 
+// What operators want to know of a certificate.
+struct CertificateFacts {
+  std::string subject;
+  std::string serial;            // hex digits
+  std::int64_t not_after_s = 0;  // seconds since 1970
+};
+
 class TlsSession {
  public:
   struct Handlers {
@@ -50,6 +58,12 @@ class TlsSession {
   // Ends the present session; a new one will be tried, after a second if `slowly`.
   virtual void drop(const std::string& why, bool slowly = false) = 0;
   virtual bool is_up() const = 0;
+  // Reads CA, certificate and key again; the next session uses them, the present one goes on as it is. What does not
+  // fit together or has expired is refused, and the files read before stay in use.
+  virtual Result<void, std::string> reload() = 0;
+  virtual CertificateFacts certificate() const = 0;
+  // Of the present session; nothing while down.
+  virtual std::optional<CertificateFacts> partner_certificate() const = 0;
 };
 
 // Error text names the file or address at fault. Handlers run on the loop, never inside send() or drop().

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Network namespaces: peer -- wan switch -- appliances a and b -- lan switch -- host, and a sync link a -- b.
 
-With `far`, the peer is a gateway of our own with a host `far` behind it; otherwise that network ends in the peer.
+With `witness`, a network of its own to where a witness of the pair may run. With `far`, the peer is a gateway of our own with a host `far` behind it; otherwise that network ends in the peer.
 
 Every lab has its own prefix (`tandem<pid>x<n>-`), so that several can run beside each other.
 """
@@ -26,7 +26,9 @@ HOST_NET = "10.9.2.0/24"
 MEMBER_OUTER = {"a": "10.9.1.2", "b": "10.9.1.3"}
 MEMBER_INNER = {"a": "10.9.2.2", "b": "10.9.2.3"}
 MEMBER_SYNC = {"a": "10.9.3.1", "b": "10.9.3.2"}
-NAMESPACES = ("peer", "wan", "a", "b", "lan", "host", "far")
+MEMBER_WITNESS = {"a": "10.9.5.1", "b": "10.9.5.2"}
+WITNESS = "10.9.5.9"
+NAMESPACES = ("peer", "wan", "a", "b", "lan", "host")
 
 # (namespace, interface) pairs joined by a veth cable.
 CABLES = (
@@ -66,12 +68,14 @@ def _no_secrets(folder, names):
 class Topology:
     """The namespaces, a working directory and the processes of one lab; a context manager that cleans up."""
 
-    def __init__(self, keep=False, far=False):
+    def __init__(self, keep=False, far=False, witness=False):
         global _labs_made
         _labs_made += 1
         self.prefix = f"tandem{os.getpid()}x{_labs_made}-"
         self.keep = keep
         self.far = far
+        self._witness = witness
+        self._namespaces = NAMESPACES + (("far",) if far else ()) + (("witness",) if witness else ())
         self.directory = tempfile.mkdtemp(prefix=self.prefix)
         self._processes = []
 
@@ -131,14 +135,16 @@ class Topology:
         self.run(namespace, ["sh", "-c", script], check=False)
 
     def _build(self):
-        for name in NAMESPACES if self.far else NAMESPACES[:-1]:
+        for name in self._namespaces:
             run(["ip", "netns", "add", self.namespace(name)])
             # IPv6 off before any interface exists: no router solicitation may leave a port.
             self._sysctl(name, [("ipv6/conf/all/disable_ipv6", 1), ("ipv6/conf/default/disable_ipv6", 1),
                                 ("ipv4/conf/all/rp_filter", 0), ("ipv4/conf/default/rp_filter", 0)])
             self.ip(name, "link", "set", "lo", "up")
-        far_cable = ((("peer", "net0"), ("far", "lan0")),) if self.far else ()
-        for (left, left_interface), (right, right_interface) in CABLES + far_cable:
+        cables = CABLES + (((("peer", "net0"), ("far", "lan0")),) if self.far else ())
+        if self._witness:
+            cables += tuple(((member, "witness"), ("witness", member)) for member in ("a", "b"))
+        for (left, left_interface), (right, right_interface) in cables:
             run(["ip", "link", "add", left_interface, "netns", self.namespace(left), "type", "veth",
                  "peer", "name", right_interface, "netns", self.namespace(right)])
             for name, interface in ((left, left_interface), (right, right_interface)):
@@ -152,6 +158,12 @@ class Topology:
             for interface in ("outer", "inner", "sync"):
                 self.ip(member, "link", "set", "dev", interface, "up")
             self.ip(member, "address", "add", f"{MEMBER_SYNC[member]}/24", "dev", "sync")
+        if self._witness:
+            self._switch("witness", ("a", "b"))
+            self.ip("witness", "address", "add", f"{WITNESS}/24", "dev", "switch")
+            for member, address in MEMBER_WITNESS.items():
+                self.ip(member, "address", "add", f"{address}/24", "dev", "witness")
+                self.ip(member, "link", "set", "dev", "witness", "up")
         if self.far:
             self._far_peer()
         else:
@@ -213,6 +225,6 @@ class Topology:
                 pass
         for process in reversed(self._processes):
             process.kill()
-        for name in NAMESPACES:
+        for name in self._namespaces:
             run(["ip", "netns", "del", self.namespace(name)], check=False)
         shutil.rmtree(self.directory, ignore_errors=True)

@@ -47,7 +47,8 @@ class Fixture {
   }
 
   Response run(const std::string& command, std::vector<std::string> arguments = {}) {
-    return execute(kStart, {command, std::move(arguments)}, *member, {"a", {}, {}, false, {}, {}}, controls);
+    return execute(kStart, {command, std::move(arguments)}, *member, {"a", {}, {}, false, {}, {}, {}, {}, 0, {}},
+                   controls);
   }
   json body(const std::string& command, std::vector<std::string> arguments = {}) {
     const Response response = run(command, std::move(arguments));
@@ -102,9 +103,10 @@ class Fixture {
 
   std::vector<bool> kept;
   Controls controls{[this](bool on) -> Result<void, std::string> {
-    kept.push_back(on);
-    return {};
-  }};
+                      kept.push_back(on);
+                      return {};
+                    },
+                    [] { return Result<void, std::string>(Failure{std::string("b.pem: certificate has expired")}); }};
   std::uint32_t spi_in = card::make_spi(0, 3, 9);
   SeededRandom random{1};
   CapturingLog log;
@@ -131,6 +133,10 @@ TEST_CASE_METHOD(Fixture, "a maintenance that cannot be kept does not begin") {
   controls.keep_maintenance = [](bool) -> Result<void, std::string> { return Failure{std::string("disk full")}; };
   CHECK(run("maintenance", {"on"}).error == "disk full");
   CHECK_FALSE(member->maintenance());
+}
+
+TEST_CASE_METHOD(Fixture, "certificates that do not fit are refused with what is wrong with them") {
+  CHECK(run("reload").error == "b.pem: certificate has expired");
 }
 
 TEST_CASE_METHOD(Fixture, "a member that finds its role itself takes none from a manager") {
