@@ -289,7 +289,8 @@ struct HeartbeatCore::Impl {
             message.activation,
             (message.flags & kFlagMayNotLead) == 0,
             now,
-            view.echoed};
+            view.echoed,
+            view.granted};
     view_member = message.member;
     silence = Duration::zero();
     if (!claims) rearm(Verdict::kTakeOver);
@@ -300,6 +301,7 @@ struct HeartbeatCore::Impl {
     if (const std::optional<TimePoint> sent = from.sent_at(message.echo)) {
       view.echoed = std::max(view.echoed, *sent);
       echoed = std::max(echoed.value_or(*sent), *sent);
+      if (partner_active && partner_in_sync) view.granted = std::max(view.granted, *sent);
       if (!is_active() && !claims && partner_active && partner_in_sync) {
         const TimePoint until = *sent + config.eligible;
         eligible_until = std::max(eligible_until.value_or(until), until);

@@ -78,7 +78,8 @@ struct PartnerView {
   std::uint64_t activation = 0;
   bool may_lead = true;
   TimePoint last_heard = TimePoint::min();
-  TimePoint echoed = TimePoint::min();  // send time of our newest heartbeat that it echoed
+  TimePoint echoed = TimePoint::min();   // send time of our newest heartbeat that the partner echoed
+  TimePoint granted = TimePoint::min();  // the same, echoed by an active that granted us its takeover
 };
 
 class HeartbeatCore {

@@ -141,7 +141,7 @@ void Member::install_children(TimePoint now, const ike::IkeSaState& state) {
   std::set<std::uint32_t> keep;
   for (const ike::ChildSaState& child : state.children) {
     keep.insert(child.spi_in);
-    owners_[child.spi_in] = state.local_spi();
+    own(child.spi_in, state.local_spi());
     if (install_child(now, state, child)) slow_path_.want(card::Port::kOuter, state.remote.address);
   }
   if (role_ == Role::kStandby) hold_pending_slot(state);
@@ -176,17 +176,29 @@ void Member::release_pending_slot(ike::LocalSpi owner) {
 }
 
 void Member::remove_children(ike::LocalSpi owner, const std::set<std::uint32_t>& keep) {
-  for (auto entry = owners_.begin(); entry != owners_.end();) {
-    if (entry->second != owner || keep.contains(entry->first)) {
+  for (auto entry = owned_.lower_bound({owner, 0}); entry != owned_.end() && entry->first == owner;) {
+    const std::uint32_t spi = entry->second;
+    if (keep.contains(spi)) {
       ++entry;
       continue;
     }
-    sad_.remove(entry->first);
-    ledger_->remove(entry->first);
-    packets_seen_.erase(entry->first);
-    usage_.remove(entry->first);
-    entry = owners_.erase(entry);
+    sad_.remove(spi);
+    ledger_->remove(spi);
+    packets_seen_.erase(spi);
+    usage_.remove(spi);
+    owners_.erase(spi);
+    entry = owned_.erase(entry);
   }
+}
+
+// A rekey of the IKE SA moves its children.
+void Member::own(std::uint32_t spi_in, ike::LocalSpi owner) {
+  const auto [entry, is_new] = owners_.try_emplace(spi_in, owner);
+  if (!is_new && entry->second != owner) {
+    owned_.erase({entry->second, spi_in});
+    entry->second = owner;
+  }
+  owned_.insert({owner, spi_in});
 }
 
 void Member::write(const std::vector<CardCredits>& credits) {
@@ -354,13 +366,7 @@ void Member::timers(TimePoint now) {
   }
   if (role_ == Role::kActive && now >= usage_deadline_) scan_usage(now);
   if (now >= relimit_deadline_) relimit(now);
-  if (now >= handover_deadline_) {
-    handover_deadline_ = kNever;
-    if (role_ == Role::kStandby && hooks_.partner().role == Role::kStandby) {
-      log_.warning("the partner did not go active after the handover: taking back");
-      lead(now, Cause::kTakeover, epoch_ + 2, true);
-    }
-  }
+  if (now >= handover_deadline_) check_handover(now);
   if (now >= probe_deadline_) {
     probe_deadline_ = kNever;
     if (role_ == Role::kStandby && active_is_silent(now)) active_lost(now);

@@ -190,6 +190,7 @@ class Member final : private ike::ChildSlots {
   void hold_pending_slot(const ike::IkeSaState& state);
   void release_pending_slot(ike::LocalSpi owner);
   void remove_children(ike::LocalSpi owner, const std::set<std::uint32_t>& keep);
+  void own(std::uint32_t spi_in, ike::LocalSpi owner);
   void handle_event(TimePoint now, const card::Event& event);
   void handle_punt(TimePoint now, const driver::PuntView& punt);
   void hold_beyond(TimePoint now, const driver::PuntView& punt);
@@ -258,6 +259,8 @@ class Member final : private ike::ChildSlots {
   void step_down(TimePoint now, const std::string& why);
   void forget_all();
   void hand_over(TimePoint now);
+  void check_handover(TimePoint now);
+  bool handover_in_time(TimePoint now) const;
   void go_solo(TimePoint now);
   void announce(TimePoint now);
   void active_lost(TimePoint now);
@@ -292,8 +295,9 @@ class Member final : private ike::ChildSlots {
   std::uint64_t takeovers_ = 0;
   std::uint64_t snapshot_end_ = 0;  // joining: number of the record that ends the snapshot; 0: acknowledged
   std::uint64_t credits_end_ = 0;   // joining: number of the last explicit credits; 0: none sent yet
-  std::map<std::uint32_t, ike::LocalSpi> owners_;         // by spi_in
-  std::map<ike::LocalSpi, std::uint32_t> pending_slots_;  // standby: SPIs held for requests under way
+  std::map<std::uint32_t, ike::LocalSpi> owners_;            // by spi_in
+  std::set<std::pair<ike::LocalSpi, std::uint32_t>> owned_;  // the same by owner: no search over all SAs at each change
+  std::map<ike::LocalSpi, std::uint32_t> pending_slots_;     // standby: SPIs held for requests under way
   std::deque<Held> gated_;
   std::deque<Beyond> beyond_;
   std::deque<InFlight> credits_in_flight_;

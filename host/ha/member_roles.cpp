@@ -51,6 +51,7 @@ void Member::forget_all() {
   slow_path_.clear();
   ledger_.emplace(config_.ledger);
   owners_.clear();
+  owned_.clear();
   pending_slots_.clear();
   gated_.clear();
   beyond_.clear();
@@ -210,6 +211,11 @@ void Member::verdict(TimePoint now, Verdict verdict) {
 void Member::active_lost(TimePoint now) {
   probe_deadline_ = kNever;
   if (!may_lead()) return;
+  if (handover_deadline_ != kNever && in_sync_ && hooks_.partner().role == Role::kStandby) {
+    log_.warning("the partner is silent after the handover: taking back");
+    lead(now, Cause::kTakeover, epoch_ + 1, true);
+    return;
+  }
   if (!link_.is_joined()) {
     log_.warning("the active is lost, and its SAs are not ours to take");
     lead(now, Cause::kAddressesOnly, std::max(epoch_, hooks_.partner().epoch) + 1);
@@ -258,6 +264,7 @@ void Member::hand_over(TimePoint now) {
   ike_.become_standby();
   for (ike::IkeSaState& state : states) ike_.adopt(now, std::move(state));
   write(ledger_->store_exact(exact));
+  ++epoch_;  // the partner's from here on: whoever takes over after it enters a later one (N2)
   gated_.clear();
   credits_in_flight_.clear();
   role_ = Role::kStandby;
@@ -267,7 +274,27 @@ void Member::hand_over(TimePoint now) {
   output_.own_addresses = false;
   handover_deadline_ = now + config_.handover_wait;
   set_facts();
-  log_.info("handed over to the partner, epoch " + std::to_string(epoch_ + 1));
+  log_.info("handed over to the partner, epoch " + std::to_string(epoch_));
+}
+
+// Taken back only from a partner that, by a heartbeat newer than all this time, is still standby: it takes the handover
+// no more (handover_in_time). A silent one is active_lost()'s business.
+void Member::check_handover(TimePoint now) {
+  const PartnerView partner = hooks_.partner();
+  handover_deadline_ = kNever;
+  if (role_ != Role::kStandby || !in_sync_ || partner.role == Role::kActive) return;
+  if (partner.echoed + config_.heartbeat.takeover < now) {
+    handover_deadline_ = now + config_.heartbeat.takeover;
+    return;
+  }
+  log_.warning("the partner did not go active after the handover: taking back");
+  lead(now, Cause::kTakeover, epoch_ + 1, true);
+}
+
+// The partner takes back `handover_wait` after it stopped, and it was still granting when it answered at `granted`. A
+// record that waited here for longer, in a hung process, is of a handover that may be over (N7).
+bool Member::handover_in_time(TimePoint now) const {
+  return hooks_.partner().granted + config_.handover_wait * 3 / 4 > now;
 }
 
 void Member::leave(TimePoint now) {

@@ -39,6 +39,7 @@ Hello Member::hello() const {
 void Member::session_up(TimePoint now) {
   hello_seen_ = false;
   if (left_) return;
+  handover_deadline_ = kNever;  // whether this is still the partner that we handed over to, nobody can tell
   link_.open(now, hello());
 }
 
@@ -288,6 +289,10 @@ void Member::handle_record(TimePoint now, Record record) {
                  [&](Handover& handover) {
                    if (!in_sync_) {
                      log_.error("handover refused: not in sync");
+                     return;
+                   }
+                   if (!handover_in_time(now)) {
+                     log_.error("handover refused: it came too late");
                      return;
                    }
                    write(ledger_->store_exact(handover.exact));
