@@ -198,6 +198,12 @@ def group_sim(arguments):
     return run_ctest("dev", "sim", arguments.jobs)
 
 
+def group_model(arguments):
+    build.install("model")
+    return run_program("sim/model/run --mutants", [os.path.join(ROOT, "sim", "model", "run"), "--mutants", "--jobs",
+                                                   str(arguments.jobs)], live=True)
+
+
 def group_rtl(arguments):
     build.install("rtl")
     return run_ctest("dev", "rtl", arguments.jobs)
@@ -247,6 +253,7 @@ GROUPS = {
     "unit": (group_unit, False, "programs of tests/unit"),
     "fuzz": (group_fuzz, False, "fuzzers over their corpora and a bounded number of new inputs"),
     "sim": (group_sim, False, "the cluster simulator with its checkers"),
+    "model": (group_model, False, "the protocol between the members in Promela, every reachable state, by spin"),
     "rtl": (group_rtl, False, "the Verilog of the AES-GCM engine: simulated, synthesised, proven"),
     "xrt": (group_xrt, True, "the card's contract through the genuine XRT library, on a simulated device"),
     "demo": (group_demo, True, "the lab measures right, and one failover demonstration"),
