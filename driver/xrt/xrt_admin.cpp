@@ -37,7 +37,7 @@ CardResult<std::vector<XrtCardSummary>> list_xrt_cards() {
   }
   std::vector<XrtCardSummary> cards;
   for (const XrtDeviceName& name : *devices) {
-    XrtCardSummary card{name.bdf, name.shell, {}, name.shell.starts_with(kSimulatedShell), {}};
+    XrtCardSummary card{name.index, name.bdf, name.shell, {}, name.shell.starts_with(kSimulatedShell), {}};
     std::string thermal;
     std::string electrical;
     static_cast<void>(xrt_try("card", [&] {

@@ -12,6 +12,7 @@
 namespace tandem::driver {
 
 struct XrtCardSummary {
+  unsigned int index;  // of XRT's
   std::string bdf;
   std::string shell;
   std::string image;  // UUID of what is loaded, as this process sees it; empty: none that it knows

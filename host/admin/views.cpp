@@ -127,12 +127,34 @@ std::string spi_text(std::uint32_t spi) {
   return text;
 }
 
+std::string_view driver_text(card::DriverKind kind) {
+  switch (kind) {
+    case card::DriverKind::kSoft:
+      return "soft";
+    case card::DriverKind::kInproc:
+      return "inproc";
+    case card::DriverKind::kXrt:
+      return "xrt";
+  }
+  return "unknown";
+}
+
+// A sensor that cannot be read is null, never zero.
+json sensors_view(const driver::CardTelemetry& telemetry) {
+  json temperatures = json::object();
+  for (const driver::CardTemperature& sensor : telemetry.temperatures) {
+    temperatures[sensor.where] = sensor.celsius ? json(*sensor.celsius) : json(nullptr);
+  }
+  return temperatures;
+}
+
 json status_view(TimePoint now, const ha::Member& member, const Surroundings& around) {
   const driver::CardInfo card = member.card().info();
   const ha::Ledger::Blocks blocks = member.ledger().largest_blocks();
   const auto lease =
       static_cast<std::int64_t>(member.card().lease_deadline_ns()) - static_cast<std::int64_t>(member.card().now_ns());
   const auto healthy = member.card().health();
+  const driver::CardTelemetry telemetry = member.card().telemetry();
   return {
       {"name", around.name},
       {"id", member.config().id},
@@ -152,6 +174,9 @@ json status_view(TimePoint now, const ha::Member& member, const Surroundings& ar
       {"simulated", card.simulated},
       {"card",
        {{"name", card.name},
+        {"driver", driver_text(card.driver)},
+        {"temperatures_c", sensors_view(telemetry)},
+        {"power_watts", telemetry.power_watts ? json(*telemetry.power_watts) : json(nullptr)},
         {"contract_version", card.contract_version},
         {"build_id", card.build_id},
         {"slots", card.slots},

@@ -275,8 +275,15 @@ Settings read_all(const TomlView& root) {
 
   const TomlView card = root.table("card");
   settings.card_driver = card.text("driver");
-  if (settings.card_driver != "soft") card.fail("driver", "is \"soft\"; no other driver is built in");
-  settings.card_socket = card.text("socket");
+  if (settings.card_driver == "soft") {
+    settings.card_socket = card.text("socket");
+  } else if (settings.card_driver == "xrt") {
+    settings.card_xrt.device = card.text("device");
+    settings.card_xrt.image = card.text("image");
+    settings.card_xrt.build_id = card.optional_text("build_id").value_or("");
+  } else {
+    card.fail("driver", "is \"soft\" or \"xrt\"");
+  }
   card.reject_unknown();
 
   settings.outer = read_port(root.table("outer"));

@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "driver/xrt/xrt_card.hpp"
 #include "host/base/ip_prefix.hpp"
 #include "host/base/result.hpp"
 #include "host/ha/io/heartbeat_thread.hpp"
@@ -34,8 +35,9 @@ struct Settings {
   std::string name;
   std::filesystem::path state_dir;
   std::filesystem::path control_socket;
-  std::string card_driver;  // "soft"
-  std::filesystem::path card_socket;
+  std::string card_driver;            // "soft" or "xrt"
+  std::filesystem::path card_socket;  // soft
+  driver::XrtOptions card_xrt;        // xrt
   PortSettings outer;
   PortSettings inner;
   bool keep_ticket_keys = true;  // on disk

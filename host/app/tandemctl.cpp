@@ -14,6 +14,7 @@
 
 #include "driver/unique_fd.hpp"
 #include "host/admin/protocol.hpp"
+#include "host/app/card_commands.hpp"
 #include "host/app/tables.hpp"
 
 namespace {
@@ -68,6 +69,35 @@ std::optional<Response> ask(const std::string& path, const Request& request, std
   return tandem::admin::decode_response(body);
 }
 
+// `card`: its own subcommands, run here and not by the daemon.
+void add_card_commands(CLI::App& app, tandem::app::CardCommand& command) {
+  CLI::App* card = app.add_subcommand("card", "Alveo cards, through XRT and without the daemon")->require_subcommand(1);
+  const auto add = [&](const char* name, const char* help) {
+    CLI::App* sub = card->add_subcommand(name, help);
+    sub->callback([&command, name] { command.action = name; });
+    return sub;
+  };
+  add("list", "Cards that XRT sees");
+  const char* device_help = "BDF (0000:3b:00.1) or XRT's index";
+  for (const char* name : {"show", "flash", "reset", "validate"}) {
+    const std::string_view kind = name;
+    CLI::App* sub =
+        add(name, kind == "show"    ? "One card with its sensors"
+                  : kind == "flash" ? "Load an image (xclbin) and verify it; refuses one for another platform"
+                  : kind == "reset" ? "Reset the card: image, tables and keys are lost"
+                                    : "Take the card, check it, and let go of it");
+    sub->add_option("device", command.device, device_help)->required();
+    if (kind == "flash" || kind == "validate") sub->add_option("image", command.image, "xclbin file")->required();
+    if (kind == "flash" || kind == "reset") sub->add_flag("--yes", command.confirmed, "Do not ask");
+  }
+}
+
+bool ask_operator(const std::string& question) {
+  std::fprintf(stderr, "%s Type yes to go on: ", question.c_str());
+  char line[8] = {};
+  return std::fgets(line, sizeof line, stdin) != nullptr && std::strcmp(line, "yes\n") == 0;
+}
+
 }  // namespace
 
 // An exception that gets here is a fault of the start-up and ends the process.
@@ -117,10 +147,19 @@ int main(int argc, char** argv) {
     const char* help = name[0] == 'r' ? "Rekey an IKE SA or a CHILD SA" : "Delete an IKE SA or a CHILD SA";
     command(&app, name, help, name)->add_option("sa", first, "IKE SPI, child SPI or peer name")->required();
   }
+  tandem::app::CardCommand card;
+  add_card_commands(app, card);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : 2;
+  }
+  if (!card.action.empty()) {
+    card.json = json;
+    const tandem::app::CardAnswer answer = tandem::app::run_card_command(card, ask_operator);
+    std::fputs(answer.output.c_str(), stdout);
+    if (!answer.error.empty()) std::fprintf(stderr, "tandemctl: %s\n", answer.error.c_str());
+    return answer.exit_code;
   }
   if (!first.empty()) request.arguments.push_back(first);
   if (!second.empty()) request.arguments.push_back(second);

@@ -7,6 +7,12 @@
 #include "hw/contract/memory.hpp"
 #include "hw/kernel/stream.hpp"
 
+// Constants of the image: the contract's magic and version, how many SA pairs its tables may hold, the commit that it
+// was built from (four octets a word, the first in the low bits), and whether it is a simulation (never, in an image).
+extern "C" void tandem_identity(std::uint64_t* magic, std::uint32_t* contract_version, std::uint32_t* slots_max,
+                                std::uint32_t* build_id_0, std::uint32_t* build_id_1, std::uint32_t* build_id_2,
+                                std::uint32_t* build_id_3, std::uint32_t* build_id_4, std::uint32_t* simulated);
+
 // Frames of the inner port -> ESP out of the outer port; the host's frames -> `host` (TAP). `memory` and
 // `outbound` are the card's memory as hw/contract lays it out; `now_ns` is the card's clock.
 extern "C" void tandem_encrypt(tandem::card::Stream<tandem::card::Word>& inner,

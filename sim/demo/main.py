@@ -9,6 +9,7 @@ import sys
 import time
 
 from lab import build, timeline
+from lab.appliance import DRIVERS
 from lab.failover import DIRECTIONS, Experiment, Options, plain
 from lab.process import LabError
 
@@ -28,6 +29,8 @@ def parse_arguments():
     parser.add_argument("--size", type=int, default=100, help="UDP payload in octets")
     parser.add_argument("--bulk-mbit", type=float, default=20, help="pace of the TCP transfer, 0 for none")
     parser.add_argument("--crypto", choices=("native", "hls"), default="native", help="AES-GCM body of the soft cards")
+    parser.add_argument("--driver", choices=DRIVERS, default="soft", help="how the daemons reach their cards: xrt goes "
+                        "through the genuine XRT library to a simulated device")
     parser.add_argument("--binaries", metavar="DIR", help="take the programs from here and build nothing")
     return parser.parse_args()
 
@@ -89,14 +92,15 @@ def main():
         return 2
     binaries = arguments.binaries
     if not binaries:
-        build.install("demo")
+        xrt = arguments.driver == "xrt"
+        build.install("demo", *(("xrt",) if xrt else ()))
         print("building (the first time takes minutes) ...", flush=True)
-        binaries = build.build("dev", build.DEMO_TARGETS)
+        binaries = build.build("dev", build.DEMO_TARGETS + (build.XRT_TARGETS if xrt else ()))
     seed = arguments.seed if arguments.seed is not None else time.time_ns() // 1_000_000 % 1_000_000
     results = []
     for number in range(arguments.runs):
         options = Options(os.path.abspath(binaries), seed + number, arguments.kill, arguments.rate, arguments.size,
-                          arguments.bulk_mbit, arguments.crypto, arguments.keep)
+                          arguments.bulk_mbit, arguments.crypto, arguments.keep, driver=arguments.driver)
         svg = arguments.svg
         if svg and arguments.runs > 1:
             stem, suffix = os.path.splitext(svg)

@@ -101,6 +101,9 @@ int xclGetDeviceInfo2(xclDeviceHandle, xclDeviceInfo2* info) {
   return 0;
 }
 
+// As of a card whose users all lost it: no image, registers at zero.
+int xclInternalResetDevice(xclDeviceHandle handle, xclResetKind) { return device(handle).reset(); }
+
 int xclLoadXclBin(xclDeviceHandle handle, const axlf* image) {
   std::uint8_t uuid[16];
   const int error = device(handle).load(octets_of(image->m_header.uuid, uuid));

@@ -92,6 +92,21 @@ void SimulatedDevice::detach_if_idle() {
   state_fd_.reset();
 }
 
+int SimulatedDevice::reset() {
+  const std::lock_guard lock(mutex_);
+  if (const int error = attach(); error != 0) {
+    return error;
+  }
+  if (open_kernels_ != 0 || !buffers_.empty()) {
+    return -EBUSY;
+  }
+  const std::uint32_t owner = state_->owner;
+  *state_ = {};
+  state_->owner = owner;
+  detach_if_idle();
+  return 0;
+}
+
 int SimulatedDevice::load(const std::uint8_t (&uuid)[16]) {
   const std::lock_guard lock(mutex_);
   if (const int error = attach(); error != 0) {

@@ -44,6 +44,8 @@ class SimulatedDevice {
   // Whether a card listens there; needs no attachment.
   bool present() const;
 
+  // Error EBUSY: something of the card is open here.
+  int reset();
   int load(const std::uint8_t (&uuid)[16]);
   // Error EBUSY: another process has the card; EPERM: that image is not loaded.
   int open_kernel(const std::uint8_t (&uuid)[16], std::uint32_t kernel, bool shared);

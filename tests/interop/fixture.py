@@ -49,11 +49,11 @@ class Setting:
 
 
 @contextmanager
-def setting(context, establish=True, extra_ha="", patience=1, **peer_options):
+def setting(context, establish=True, extra_ha="", patience=1, driver="soft", **peer_options):
     """A running pair (a active, b in sync) with a started peer; the tunnel is up unless `establish` is off."""
     context.need_pair()
     with net.Topology() as topology:
-        pair = Pair(topology, context.binaries, extra_ha=extra_ha, patience=patience)
+        pair = Pair(topology, context.binaries, extra_ha=extra_ha, patience=patience, driver=driver)
         pair.start()
         peer = strongswan.peer(topology, pair.psk, **peer_options)
         peer.start()

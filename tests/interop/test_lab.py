@@ -64,7 +64,7 @@ def _run(context, freeze_s):
         raise Skip("needs root")
     context.program("demo_traffic")
     options = Options(context.binaries, context.seed, "daemon", save_logs=False)
-    result = Experiment(options, make_pair=lambda topology, _binaries, _crypto: _Alone(topology, freeze_s)).run()
+    result = Experiment(options, make_pair=lambda topology, _binaries, _crypto, driver: _Alone(topology, freeze_s)).run()
     return result, {claim["claim"]: claim for claim in result["claims"]}
 
 

@@ -9,6 +9,7 @@ import subprocess
 import time
 
 from . import topology as net
+from .build import ROOT
 from .process import LabError, run, wait_until
 
 # Twice the product's defaults: on a virtual machine that shares its cores with whole other appliances, 50 ms without a
@@ -29,8 +30,7 @@ state_dir = "{folder}/state"
 control_socket = "{folder}/control.sock"
 
 [card]
-driver = "soft"
-socket = "{folder}/card.sock"
+{card}
 
 [outer]
 tap = "{tap_outer}"
@@ -95,18 +95,27 @@ def make_keys(folder):
     return psk
 
 
+_CARDS = {
+    "soft": 'driver = "soft"\nsocket = "{folder}/card.sock"',
+    "xrt": 'driver = "xrt"\ndevice = "0"\nimage = "{folder}/card.xclbin"',
+}
+DRIVERS = tuple(_CARDS)
+
+
 class Member:
     """One appliance: its card and its daemon."""
 
-    def __init__(self, topology, binaries, name, keys, crypto="native", extra_ha="", slots=None, patience=1):
+    def __init__(self, topology, binaries, name, keys, crypto="native", extra_ha="", slots=None, patience=1,
+                 driver="soft"):
         self._set_up(topology, binaries, name, os.path.dirname(topology.path(name, "state", "x"))[:-len("/state")],
-                     crypto, slots)
+                     crypto, slots, driver=driver)
         other = "b" if name == "a" else "a"
         ids = {"a": 1, "b": 2}
         with open(self.configuration, "w", encoding="utf-8") as target:
             target.write(_CONFIGURATION.format(
                 name=name, id=ids[name], partner_id=ids[other], priority=100 if name == "a" else 50,
-                folder=self.folder, keys=keys, tap_outer=TAP_OUTER, tap_inner=TAP_INNER,
+                folder=self.folder, card=_CARDS[driver].format(folder=self.folder), keys=keys,
+                tap_outer=TAP_OUTER, tap_inner=TAP_INNER,
                 outer=net.MEMBER_OUTER[name], inner=net.MEMBER_INNER[name], sync=net.MEMBER_SYNC[name],
                 partner_sync=net.MEMBER_SYNC[other], partner_name=other,
                 virtual_outer=net.VIRTUAL_OUTER, virtual_inner=net.VIRTUAL_INNER,
@@ -114,10 +123,12 @@ class Member:
                 host_net=net.HOST_NET,
                 peer_net=net.PEER_NET, extra=extra_ha))
 
-    def _set_up(self, topology, binaries, name, folder, crypto="native", slots=None, ports=("outer", "inner")):
+    def _set_up(self, topology, binaries, name, folder, crypto="native", slots=None, ports=("outer", "inner"),
+                driver="soft"):
         self.name = name
         self.folder = folder
         self.configuration = os.path.join(folder, "tandem.toml")
+        self.driver = driver
         self.card = None
         self.daemon = None
         self._topology = topology
@@ -126,7 +137,28 @@ class Member:
         self._slots = slots
         self._ports = ports
 
+    @property
+    def image(self):
+        """The image that the daemon loads on a card under XRT."""
+        return f"{self.folder}/card.xclbin"
+
+    @property
+    def make_xclbin(self):
+        return os.path.join(ROOT, "sim", "xrt", "make_xclbin.py")
+
+    @property
+    def environment(self):
+        """What a program needs to see this member's card: under XRT a private XILINX_XRT whose one device it is."""
+        if self.driver != "xrt":
+            return {}
+        return {"XILINX_XRT": os.path.join(os.path.dirname(self._binaries), "xrt"), "XCL_EMULATION_MODE": "sw_emu",
+                "TANDEM_SHIM_SOCKET": f"{self.folder}/card.sock"}
+
     def start_card(self):
+        if self.driver == "xrt":
+            if not os.path.exists(os.path.join(self.environment["XILINX_XRT"], "lib", "libxrt_swemu.so.2")):
+                raise LabError("--driver xrt: the HAL shim is not built (Debian's XRT 2.13.466: install-deps xrt)")
+            run(["/usr/bin/python3", self.make_xclbin, "--output", self.image])
         words = [os.path.join(self._binaries, "tandem-softcard"), "--socket", f"{self.folder}/card.sock",
                  "--outer", self._ports[0], "--inner", self._ports[1], "--tap-outer", TAP_OUTER, "--tap-inner", TAP_INNER,
                  "--crypto", self._crypto]
@@ -141,7 +173,7 @@ class Member:
     def start_daemon(self):
         self.daemon = self._topology.start(
             f"tandemd-{self.name}", [os.path.join(self._binaries, "tandemd"), "--config", self.configuration],
-            namespace=self.name)
+            namespace=self.name, environment=self.environment)
         self.daemon.wait_line("ready", 20)
 
     def start(self):
@@ -196,12 +228,14 @@ class Pair:
     """Appliances a and b. `extra_ha`: lines for [ha] and what may follow it, of both or by name; `patience`: so many
     times the lab's lease and takeover, for tests that want no takeover but their own, however busy the machine is."""
 
-    def __init__(self, topology, binaries, crypto="native", extra_ha="", slots=None, patience=1):
+    def __init__(self, topology, binaries, crypto="native", extra_ha="", slots=None, patience=1,
+                 driver="soft"):
         self._topology = topology
         keys = os.path.dirname(topology.path("keys", "x"))
         self.psk = make_keys(keys)
         extra = extra_ha if isinstance(extra_ha, dict) else {"a": extra_ha, "b": extra_ha}
-        self.members = {name: Member(topology, binaries, name, keys, crypto, extra.get(name, ""), slots, patience)
+        self.members = {name: Member(topology, binaries, name, keys, crypto, extra.get(name, ""), slots, patience,
+                                     driver)
                         for name in ("a", "b")}
 
     def check_binaries(self):

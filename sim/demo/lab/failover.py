@@ -38,6 +38,7 @@ class Options:
     crypto: str = "native"
     keep: bool = False
     save_logs: bool = True
+    driver: str = "soft"
 
     def kinds(self):
         return ("daemon", "machine") if self.kill == "both" else (self.kill,)
@@ -65,7 +66,7 @@ class Experiment:
 
     def _set_up(self):
         topology, options = self._topology, self._options
-        self._pair = self._make_pair(topology, options.binaries, options.crypto)
+        self._pair = self._make_pair(topology, options.binaries, options.crypto, driver=options.driver)
         self._pair.start()
         self._say("two appliances: a is active, b is standby and in sync")
         self._peer = strongswan.peer(topology, self._pair.psk)

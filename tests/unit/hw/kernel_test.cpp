@@ -105,6 +105,19 @@ struct Twins {
 
 }  // namespace
 
+TEST_CASE("the identity kernel shows this contract and calls nothing a simulation", "[csim]") {
+  std::uint64_t magic = 0;
+  std::uint32_t version = 0, slots = 0, simulated = 1;
+  std::uint32_t id[5] = {~0u, ~0u, ~0u, ~0u, ~0u};
+  tandem_identity(&magic, &version, &slots, id, id + 1, id + 2, id + 3, id + 4, &simulated);
+  REQUIRE(magic == kContractMagic);
+  REQUIRE(version == kContractVersion);
+  REQUIRE(slots >= 1);
+  REQUIRE(slots <= kSaSlotsMax);
+  REQUIRE(simulated == 0);
+  REQUIRE(id[0] == 0);  // built without a commit's name here
+}
+
 TEST_CASE("the kernel tops make the native pipeline's octets at every residue of the word", "[ESP-004][csim]") {
   SaOptions options;
   options.esn = GENERATE(false, true);

@@ -230,7 +230,7 @@ TEST_CASE("every mistake is told with its line and key") {
       {"name = \"a\"\n", "", "1: member.name: is missing"},
       {"id = 1", "id = 3", "3: member.id: must be an integer from 1 to 2"},
       {"priority = 200", "priority = 256", "4: member.priority: must be an integer from 0 to 255"},
-      {"driver = \"soft\"", "driver = \"xrt\"", "10: card.driver: is \"soft\"; no other driver is built in"},
+      {"driver = \"soft\"", "driver = \"fpga\"", "10: card.driver: is \"soft\" or \"xrt\""},
       {"[card]", "[crad]", "1: card: is missing"},
       {"\"192.0.2.11/24\"", "\"192.0.2.11/33\"", "15: outer.member_address: is not address/length"},
       {"\"192.0.2.1/24\"", "\"192.0.3.1/24\"", "16: outer.virtual_address: lies outside the network of member_address"},
