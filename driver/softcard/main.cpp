@@ -38,8 +38,8 @@ struct Options {
 };
 
 void add_options(CLI::App& app, Options& options) {
-  static const std::map<std::string, card::Crypto> kEngines{{"native", card::Crypto::kNative},
-                                                            {"hls", card::Crypto::kHls}};
+  static const std::map<std::string, card::Crypto> kEngines{
+      {"native", card::Crypto::kNative}, {"hls", card::Crypto::kHls}, {"rtl", card::Crypto::kRtl}};
   app.add_option("--socket", options.socket, "Control socket a host attaches to")->required();
   app.add_option("--outer", options.outer, "Interface that is the outer port's wire")->required();
   app.add_option("--inner", options.inner, "Interface that is the inner port's wire")->required();
@@ -48,7 +48,10 @@ void add_options(CLI::App& app, Options& options) {
   app.add_option("--slots", options.slots, "SA pairs the card holds")
       ->capture_default_str()
       ->check(CLI::Range(std::uint32_t{1}, card::kSaSlotsMax));
-  app.add_option("--crypto", options.crypto, "AES-GCM engine: native (fast) or hls (the synthesisable body, slow)")
+  app.add_option(
+         "--crypto", options.crypto,
+         "AES-GCM engine: native (fast); for proof, slow: hls (the synthesisable body), rtl (the simulated Verilog, "
+         "where Verilator was there to build it)")
       ->transform(CLI::CheckedTransformer(kEngines));
   app.add_flag("--mac-from-port,!--no-mac-from-port", options.mac_from_port,
                "Take the ports' own MACs until a host configures others (default)");

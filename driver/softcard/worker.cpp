@@ -98,7 +98,21 @@ void Worker::run() {
     if (injects_wait_) {
       drain_injects();
     }
+    note_engine();
   }
+}
+
+void Worker::note_engine() {
+  const card::EngineFigures figures = pipeline_.engine_figures();
+  std::uint64_t held_back = 0;
+  if (figures.packets == engine_packets_seen_ || !log_engine_.allows(clock_(), held_back)) {
+    return;
+  }
+  engine_packets_seen_ = figures.packets;
+  spdlog::info("RTL engine: {} packets of {} words in {} clocks; a packet took {:.1f} clocks on average, {} at most",
+               figures.packets, figures.words, figures.clocks,
+               static_cast<double>(figures.packet_clocks_sum) / static_cast<double>(figures.packets),
+               figures.packet_clocks_max);
 }
 
 void Worker::drain_wire(card::Port port) {

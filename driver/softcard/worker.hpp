@@ -52,6 +52,8 @@ class Worker {
   std::uint32_t transmit(card::Port port, std::uint32_t count, bool gated);
   void notify_host();
   void note(card::Port port, const ReceiveNotes& notes);
+  // Once a second at most: what a packet took of the simulated RTL engine.
+  void note_engine();
   // Packets sealed, opened or forwarded so far: a batch that moved it carries traffic under the lease.
   std::uint64_t protected_total() const;
   static bool still_speaks(void* worker);
@@ -73,6 +75,8 @@ class Worker {
   LogLimit log_error_;
   LogLimit log_offload_;
   LogLimit log_lease_;
+  LogLimit log_engine_;
+  std::uint64_t engine_packets_seen_ = 0;
 };
 
 }  // namespace tandem::softcard

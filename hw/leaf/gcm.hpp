@@ -11,6 +11,23 @@ constexpr std::uint32_t kGcmTagOctets = 16;
 constexpr std::uint32_t kGcmNonceOctets = 12;
 constexpr std::uint32_t kGcmAadMax = 12;
 
+// The bodies of the engine.
+enum class Crypto : std::uint8_t {
+  kNative = 0,  // Intel IPsec-MB
+  kHls = 1,     // the synthesisable C++ body
+  kRtl = 2,     // hw/rtl/gcm_word.v, simulated; only where Verilator was found
+};
+
+// What the RTL body counted so far; zeros with another. `clocks`: while it had jobs.
+struct EngineFigures {
+  std::uint64_t packets;
+  std::uint64_t words;
+  std::uint64_t clocks;
+  std::uint64_t packet_clocks_sum;  // of each packet: from its job's acceptance to its tag
+  std::uint64_t packet_clocks_max;
+  std::uint64_t keys_loaded;
+};
+
 // `data` is worked in place. `tag` receives the computed tag; an open compares it (tags_equal) before
 // anything of the plaintext is used.
 struct GcmJob {

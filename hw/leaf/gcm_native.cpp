@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The AES-GCM engine's native bodies: IPsec-MB with keys prefetched ahead, or the synthesisable C++.
+// The AES-GCM engine's native bodies: IPsec-MB with keys prefetched ahead, the synthesisable C++, the simulated RTL.
 #include "hw/leaf/gcm_native.hpp"
 
 #include <intel-ipsec-mb.h>
@@ -8,6 +8,7 @@
 #include <stdexcept>
 
 #include "hw/leaf/gcm_hls.hpp"
+#include "hw/leaf/gcm_rtl_native.hpp"
 
 namespace tandem {
 namespace card {
@@ -27,8 +28,11 @@ const gcm_key_data* mb_key(const GcmJob& job) { return static_cast<const gcm_key
 
 }  // namespace
 
-GcmEngine::GcmEngine(bool hls) : manager_(nullptr) {
-  if (hls) {
+GcmEngine::GcmEngine(Crypto body) : manager_(nullptr), rtl_(nullptr) {
+  if (body == Crypto::kRtl) {
+    rtl_ = new GcmRtl;
+  }
+  if (body != Crypto::kNative) {
     return;
   }
   IMB_MGR* manager = alloc_mb_mgr(0);
@@ -48,11 +52,22 @@ GcmEngine::~GcmEngine() {
   if (manager_ != nullptr) {
     free_mb_mgr(static_cast<IMB_MGR*>(manager_));
   }
+  delete rtl_;
 }
 
-std::size_t GcmEngine::key_octets() { return (std::max(sizeof(gcm_key_data), sizeof(GcmHlsKey)) + 63) / 64 * 64; }
+std::size_t GcmEngine::key_octets() {
+  return (std::max({sizeof(gcm_key_data), sizeof(GcmHlsKey), GcmRtl::key_octets()}) + 63) / 64 * 64;
+}
+
+bool GcmEngine::built_in(Crypto body) { return body != Crypto::kRtl || GcmWordModel::built_in(); }
+
+EngineFigures GcmEngine::figures() const { return rtl_ != nullptr ? rtl_->figures() : EngineFigures(); }
 
 void GcmEngine::expand(const std::uint8_t* key, bool key256, void* out) const {
+  if (rtl_ != nullptr) {
+    rtl_->expand(key, key256, out);
+    return;
+  }
   if (manager_ == nullptr) {
     gcm_hls_expand(key, key256, *static_cast<GcmHlsKey*>(out));
     return;
@@ -66,6 +81,10 @@ void GcmEngine::expand(const std::uint8_t* key, bool key256, void* out) const {
 }
 
 void GcmEngine::seal(const GcmJob* jobs, std::uint32_t count) const {
+  if (rtl_ != nullptr) {
+    rtl_->run(jobs, count, true);
+    return;
+  }
   IMB_MGR* manager = static_cast<IMB_MGR*>(manager_);
   gcm_context_data context;
   for (std::uint32_t i = 0; i < count; ++i) {
@@ -88,6 +107,10 @@ void GcmEngine::seal(const GcmJob* jobs, std::uint32_t count) const {
 }
 
 void GcmEngine::open(const GcmJob* jobs, std::uint32_t count) const {
+  if (rtl_ != nullptr) {
+    rtl_->run(jobs, count, false);
+    return;
+  }
   IMB_MGR* manager = static_cast<IMB_MGR*>(manager_);
   gcm_context_data context;
   for (std::uint32_t i = 0; i < count; ++i) {

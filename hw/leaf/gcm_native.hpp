@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The native bodies behind one face: Intel IPsec-MB, or the synthesisable C++ for proof. Not for synthesis.
+// The native bodies behind one face: Intel IPsec-MB; for proof the synthesisable C++ or the simulated Verilog. Not for
+// synthesis.
 #pragma once
 
 #include <cstddef>
@@ -10,11 +11,13 @@
 namespace tandem {
 namespace card {
 
+class GcmRtl;
+
 // One engine. Owns the library's manager; not shared between threads.
 class GcmEngine {
  public:
-  // `hls`: the synthesisable body instead of IPsec-MB. Throws std::runtime_error when IPsec-MB cannot start.
-  explicit GcmEngine(bool hls);
+  // Throws std::runtime_error when the body cannot run here: IPsec-MB on an unknown CPU, RTL where it is not built in.
+  explicit GcmEngine(Crypto body);
   ~GcmEngine();
   GcmEngine(const GcmEngine&) = delete;
   GcmEngine& operator=(const GcmEngine&) = delete;
@@ -29,8 +32,13 @@ class GcmEngine {
   void seal(const GcmJob* jobs, std::uint32_t count) const;
   void open(const GcmJob* jobs, std::uint32_t count) const;
 
+  // Whether `body` is part of this build.
+  static bool built_in(Crypto body);
+  EngineFigures figures() const;
+
  private:
-  void* manager_;
+  void* manager_;  // of IPsec-MB, else null
+  GcmRtl* rtl_;    // the RTL body, else null
 };
 
 }  // namespace card

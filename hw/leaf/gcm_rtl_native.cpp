@@ -18,6 +18,8 @@ struct NamedImage {
 
 // Far beyond what a batch can need: a model that answers nothing is a fault of ours.
 constexpr std::uint64_t kClocksPerJobMax = 100000;
+// Jobs inside the kernel at a time: 64 tags of room, two at its entry.
+constexpr std::uint32_t kUnderWayMax = 128;
 
 std::uint64_t name_of(const void* key) { return static_cast<const NamedImage*>(key)->name; }
 
@@ -92,6 +94,10 @@ struct GcmRtl::Batch {
   std::uint32_t target;
   std::uint32_t target_at;
   std::uint32_t tag;
+  std::uint64_t clocks;
+  std::uint64_t packet_clocks_sum;
+  std::uint64_t packet_clocks_max;
+  std::uint64_t began[kUnderWayMax];  // of the jobs that the kernel has taken
 
   void skip_empty() {
     while (source < count && jobs[source].octets == 0) {
@@ -114,7 +120,9 @@ struct GcmRtl::Batch {
   }
 
   void answer(const GcmWordIn& in, const GcmWordOut& out) {
-    job += in.job_valid && out.job_ready ? 1 : 0;
+    if (in.job_valid && out.job_ready) {
+      began[job++ % kUnderWayMax] = clocks;
+    }
     if (in.source_valid && out.source_ready) {
       source_at += kWordDataOctets;
       if (source_at >= jobs[source].octets) {
@@ -133,7 +141,9 @@ struct GcmRtl::Batch {
     }
     if (out.tag_valid) {
       out.tag.get_octets(kEngineTagLow, jobs[tag].tag, kGcmTagOctets);
-      ++tag;
+      const std::uint64_t took = clocks - began[tag++ % kUnderWayMax];
+      packet_clocks_sum += took;
+      packet_clocks_max = std::max(packet_clocks_max, took);
     }
     skip_empty();
   }
@@ -141,21 +151,24 @@ struct GcmRtl::Batch {
 
 // Jobs whose keys lie in the model's memory at the same time.
 void GcmRtl::run_batch(const GcmJob* jobs, std::uint32_t count, bool seal) {
-  Batch batch = {jobs, count, 0, 0, 0, 0, 0, 0};
+  Batch batch = {};
+  batch.jobs = jobs;
+  batch.count = count;
   batch.skip_empty();
   GcmWordIn in = {};
   in.target_ready = true;
   in.tag_ready = true;
   const std::uint64_t clocks_max = kClocksPerJobMax * count;
-  std::uint64_t clocks = 0;
   while (batch.tag < count) {
     batch.offer(in, seal);
     batch.answer(in, model_.clock(in));
-    if (++clocks > clocks_max) {
+    if (++batch.clocks > clocks_max) {
       throw std::runtime_error("the RTL engine gave no answer");
     }
   }
-  figures_.clocks += clocks;
+  figures_.clocks += batch.clocks;
+  figures_.packet_clocks_sum += batch.packet_clocks_sum;
+  figures_.packet_clocks_max = std::max(figures_.packet_clocks_max, batch.packet_clocks_max);
   figures_.packets += count;
 }
 

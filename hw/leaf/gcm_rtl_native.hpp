@@ -17,14 +17,6 @@ EngineJob engine_job(const GcmJob& job, std::uint32_t key_index, bool seal, std:
 EngineWord engine_word(const std::uint8_t* data, std::uint32_t octets, std::uint32_t at);
 EngineKey engine_key(const std::uint8_t* row_octets, std::uint32_t key_index, std::uint32_t row);
 
-// Cumulative: `clocks` from the first item of a batch of jobs to its last tag.
-struct GcmRtlFigures {
-  std::uint64_t packets;
-  std::uint64_t words;
-  std::uint64_t clocks;
-  std::uint64_t keys_loaded;
-};
-
 // Leads the soft card's jobs through a model.
 class GcmRtl {
  public:
@@ -38,7 +30,7 @@ class GcmRtl {
   void expand(const std::uint8_t* key, bool key256, void* out);
   // In order, in place; each job's tag is written.
   void run(const GcmJob* jobs, std::uint32_t count, bool seal);
-  const GcmRtlFigures& figures() const { return figures_; }
+  const EngineFigures& figures() const { return figures_; }
 
  private:
   struct Batch;
@@ -49,7 +41,7 @@ class GcmRtl {
   void load(const void* key);
   void run_batch(const GcmJob* jobs, std::uint32_t count, bool seal);
   GcmWordModel model_;
-  GcmRtlFigures figures_;
+  EngineFigures figures_;
   std::uint64_t next_name_;
   std::uint64_t batch_;
   LoadedKey* keys_;

@@ -43,7 +43,7 @@ Pipeline::Impl::Impl(void* block, std::uint32_t slot_count, Crypto crypto, bool 
       outbound(reinterpret_cast<OutboundSlot*>(static_cast<std::uint8_t*>(block) + outbound_offset())),
       inbound(reinterpret_cast<InboundSlot*>(static_cast<std::uint8_t*>(block) + inbound_offset(slot_count))),
       slots(slot_count),
-      engine(crypto == Crypto::kHls),
+      engine(crypto),
       outbound_keys(engine, slot_count),
       inbound_keys(engine, slot_count) {
   Registers& registers = memory->registers;
@@ -325,6 +325,8 @@ bool Pipeline::speaks_for_virtual(Port port, const Packet& frame) const {
   in.port = &config;
   return config.virtual_mask != 0 && card::speaks_for_virtual(in);
 }
+
+EngineFigures Pipeline::engine_figures() const { return impl_->engine.figures(); }
 
 void Pipeline::count(Counter counter, std::uint64_t packets) {
   if (static_cast<std::uint32_t>(counter) < kCounters) {

@@ -8,6 +8,7 @@
 #include <cstdint>
 
 #include "hw/contract/memory.hpp"
+#include "hw/leaf/gcm.hpp"
 
 namespace tandem {
 namespace card {
@@ -16,11 +17,6 @@ constexpr std::uint32_t kBatchMax = 64;
 constexpr std::uint32_t kHeadroom = 128;  // octets a caller leaves free in front of a received frame
 constexpr std::uint32_t kTailroom = 320;  // octets behind it: padding, trailer, ICV
 constexpr std::uint32_t kBufferOctets = kHeadroom + kFrameMax + kTailroom;
-
-enum class Crypto : std::uint8_t {
-  kNative = 0,  // Intel IPsec-MB
-  kHls = 1,     // the synthesisable C++ body
-};
 
 enum class Verdict : std::uint8_t {
   kDrop = 0,   // counted, forget it
@@ -64,6 +60,9 @@ class Pipeline {
   // True when a frame of the host's stack, about to leave by `port`, speaks for a virtual address: it may do so only
   // while may_speak() (HA-014). Readable octets behind a short frame: kTailroom.
   bool speaks_for_virtual(Port port, const Packet& frame) const;
+
+  // What the engine counted: clocks, with Crypto::kRtl.
+  EngineFigures engine_figures() const;
 
   // Adds to a card-wide counter on behalf of the port code.
   void count(Counter counter, std::uint64_t packets);

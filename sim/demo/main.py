@@ -25,14 +25,22 @@ def parse_arguments():
     parser.add_argument("--runs", type=int, default=1, metavar="N", help="N runs with the seeds from --seed upwards")
     parser.add_argument("--timing-misses", type=int, metavar="N", help="runs that may miss a bound on blackout, and "
                         "nothing else (default: a tenth of the runs)")
-    parser.add_argument("--rate", type=int, default=1000, help="UDP packets per second in each direction")
+    parser.add_argument("--rate", type=int, help="UDP packets per second in each direction (default 1000)")
     parser.add_argument("--size", type=int, default=100, help="UDP payload in octets")
-    parser.add_argument("--bulk-mbit", type=float, default=20, help="pace of the TCP transfer, 0 for none")
-    parser.add_argument("--crypto", choices=("native", "hls"), default="native", help="AES-GCM body of the soft cards")
+    parser.add_argument("--bulk-mbit", type=float, help="pace of the TCP transfer, 0 for none (default 20)")
+    parser.add_argument("--crypto", choices=("native", "hls", "rtl"), default="native",
+                        help="AES-GCM body of the soft cards; rtl simulates the Verilog: a tenth of the rates by default, "
+                        "and the clocks that a packet took are reported")
     parser.add_argument("--driver", choices=DRIVERS, default="soft", help="how the daemons reach their cards: xrt goes "
                         "through the genuine XRT library to a simulated device")
     parser.add_argument("--binaries", metavar="DIR", help="take the programs from here and build nothing")
-    return parser.parse_args()
+    arguments = parser.parse_args()
+    slow = 10 if arguments.crypto == "rtl" else 1
+    if arguments.rate is None:
+        arguments.rate = 1000 // slow
+    if arguments.bulk_mbit is None:
+        arguments.bulk_mbit = 20 / slow
+    return arguments
 
 
 def show(result):
@@ -47,6 +55,11 @@ def show(result):
         for way in DIRECTIONS:
             print(f"  {timeline.NAMES[way]:14}{timeline.terminal(result, kill, way)}  blackout "
                   f"{kill['blackout_ms'][way]:6.1f} ms, lost {kill['lost'][way]}")
+    for name, clocks in result.get("engine_clocks", {}).items():
+        if clocks:
+            print(f"\nsimulated gcm_word of {name}'s card: {clocks['packets']} packets of {clocks['words']} words in "
+                  f"{clocks['clocks']} clocks; a packet took {clocks['packet_clocks_mean']:.1f} clocks on average, "
+                  f"{clocks['packet_clocks_max']} at most")
     exchanges = ", ".join(f"{count} {name}" for name, count in sorted(result["ike_exchanges"].items())) or "none"
     print(f"\nIKE exchanges during the traffic: {exchanges}")
     for claim in result["claims"]:
@@ -93,7 +106,7 @@ def main():
     binaries = arguments.binaries
     if not binaries:
         xrt = arguments.driver == "xrt"
-        build.install("demo", *(("xrt",) if xrt else ()))
+        build.install("demo", *(("xrt",) if xrt else ()), *(("rtl",) if arguments.crypto == "rtl" else ()))
         print("building (the first time takes minutes) ...", flush=True)
         binaries = build.build("dev", build.DEMO_TARGETS + (build.XRT_TARGETS if xrt else ()))
     seed = arguments.seed if arguments.seed is not None else time.time_ns() // 1_000_000 % 1_000_000

@@ -40,7 +40,7 @@ std::vector<Octets> random_keys(std::mt19937_64& random, std::size_t count) {
 }
 
 void check(WordBench& bench, const std::vector<RtlPacket>& packets, const RtlPace& pace) {
-  const card::GcmEngine native(false);
+  const card::GcmEngine native(card::Crypto::kNative);
   const std::vector<RtlResult> results = bench.run(packets, pace);
   REQUIRE(results.size() == packets.size());
   for (std::size_t i = 0; i < packets.size(); ++i) {

@@ -3,6 +3,7 @@
 
 import json
 import os
+import re
 import secrets
 import signal
 import subprocess
@@ -100,6 +101,8 @@ _CARDS = {
     "xrt": 'driver = "xrt"\ndevice = "0"\nimage = "{folder}/card.xclbin"',
 }
 DRIVERS = tuple(_CARDS)
+_ENGINE = re.compile(r"RTL engine: (\d+) packets of (\d+) words in (\d+) clocks; a packet took ([\d.]+) clocks on "
+                     r"average, (\d+) at most")
 
 
 class Member:
@@ -128,6 +131,7 @@ class Member:
         self.name = name
         self.folder = folder
         self.configuration = os.path.join(folder, "tandem.toml")
+        self.binaries = binaries
         self.driver = driver
         self.card = None
         self.daemon = None
@@ -204,6 +208,16 @@ class Member:
 
     def processes(self):
         return [process for process in (self.daemon, self.card) if process is not None and process.alive()]
+
+    def engine_clocks(self):
+        """What the card's simulated RTL engine last said of itself, None with another engine: a dictionary of packets,
+        words, clocks, and clocks of a packet on average and at most."""
+        said = _ENGINE.findall(self.card.output()) if self.card else []
+        if not said:
+            return None
+        packets, words, clocks, mean, most = said[-1]
+        return {"packets": int(packets), "words": int(words), "clocks": int(clocks),
+                "packet_clocks_mean": float(mean), "packet_clocks_max": int(most)}
 
     def kill_daemon(self):
         """SIGKILL to the daemon only: its card lives on. Returns the moment on the monotonic clock in ns."""

@@ -165,6 +165,10 @@ class Experiment:
             "sequence_repeats": wire.sequence_repeats(ours), "sequence_steps_back": wire.steps_back(ours),
             "seq_before": last["seq_before"], "seq_after": last["seq_after"],
             "sender_late_max_us": {way: outcome["senders"][way]["late_max_us"] for way in DIRECTIONS},
+            "crypto": self._options.crypto,
+            # Only cards of ours with the simulated RTL engine count clocks.
+            "engine_clocks": {name: member.engine_clocks() for name, member in self._pair.members.items()}
+            if self._options.crypto == "rtl" else {},
             "simulated": any(kill["simulated"] for kill in self._kills),
             "duration_ms": round((end_ns - start_ns) / 1e6), "kills": self._kills,
             "died": deaths, "capture_problem": lost_by_capture,

@@ -2,6 +2,7 @@
 // Whole packets through two cards: what one seals the other opens, octet for octet.
 #include <catch2/catch.hpp>
 
+#include "hw/leaf/gcm_native.hpp"
 #include "rig.hpp"
 
 using namespace tandem::card;
@@ -31,7 +32,10 @@ Octets through(Rig& left, Rig& right, std::uint32_t octets, Inner in = {}) {
 }  // namespace
 
 TEST_CASE("what one card seals the other opens, at every size and with every kind of SA", "[ESP-002][GCM-002]") {
-  const Crypto crypto = GENERATE(Crypto::kNative, Crypto::kHls);
+  const Crypto crypto = GENERATE(Crypto::kNative, Crypto::kHls, Crypto::kRtl);
+  if (!GcmEngine::built_in(crypto)) {
+    return;
+  }
   for (const bool esn : {false, true}) {
     for (const bool udp : {false, true}) {
       for (const bool key256 : {false, true}) {
@@ -43,7 +47,7 @@ TEST_CASE("what one card seals the other opens, at every size and with every kin
         Rig right(false, crypto);
         left.add_outbound(0, options);
         right.add_inbound(0, options);
-        const std::uint32_t step = crypto == Crypto::kHls ? 37 : 1;
+        const std::uint32_t step = crypto == Crypto::kNative ? 1 : 37;
         for (std::uint32_t octets = 28; octets <= 1446; octets += step) {
           Inner in;
           in.octets = octets;
@@ -58,14 +62,18 @@ TEST_CASE("what one card seals the other opens, at every size and with every kin
   }
 }
 
-TEST_CASE("the two bodies of the engine make the same packets", "[GCM-003]") {
+TEST_CASE("the bodies of the engine make the same packets", "[GCM-003]") {
+  const Crypto body = GENERATE(Crypto::kHls, Crypto::kRtl);
+  if (!GcmEngine::built_in(body)) {
+    return;
+  }
   Rig native(true, Crypto::kNative);
-  Rig hls(true, Crypto::kHls);
+  Rig other(true, body);
   native.add_outbound(0);
-  hls.add_outbound(0);
+  other.add_outbound(0);
   for (std::uint32_t octets = 28; octets < 1446; octets += 53) {
     REQUIRE(native.process(Port::kInner, native.inner_frame(0, octets)).frame ==
-            hls.process(Port::kInner, hls.inner_frame(0, octets)).frame);
+            other.process(Port::kInner, other.inner_frame(0, octets)).frame);
   }
 }
 
