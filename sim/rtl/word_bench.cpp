@@ -17,16 +17,6 @@ constexpr unsigned kHangClocks = 2000;
 
 std::size_t words_of(std::size_t octets) { return (octets + kWord - 1) / kWord; }
 
-card::GcmJob gcm_job(const RtlPacket& packet) {
-  card::GcmJob job = {};
-  job.octets = static_cast<std::uint32_t>(packet.data.size());
-  job.aad_octets = static_cast<std::uint32_t>(packet.aad.size());
-  job.key256 = packet.key.size() == 32;
-  std::copy(packet.nonce.begin(), packet.nonce.end(), job.nonce);
-  std::copy(packet.aad.begin(), packet.aad.end(), job.aad);
-  return job;
-}
-
 // All words of a packet's stream, with those too many or too few.
 std::vector<card::EngineWord> stream_of(const RtlPacket& packet) {
   std::vector<card::EngineWord> words;
@@ -44,6 +34,16 @@ std::vector<card::EngineWord> stream_of(const RtlPacket& packet) {
 }
 
 }  // namespace
+
+card::GcmJob gcm_job(const RtlPacket& packet) {
+  card::GcmJob job = {};
+  job.octets = static_cast<std::uint32_t>(packet.data.size());
+  job.aad_octets = static_cast<std::uint32_t>(packet.aad.size());
+  job.key256 = packet.key.size() == 32;
+  std::copy(packet.nonce.begin(), packet.nonce.end(), job.nonce);
+  std::copy(packet.aad.begin(), packet.aad.end(), job.aad);
+  return job;
+}
 
 Octets random_octets(std::mt19937_64& random, std::size_t count) {
   Octets out(count);

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "hw/leaf/gcm.hpp"
 #include "hw/leaf/gcm_word_native.hpp"
 
 namespace tandem::sim {
@@ -54,6 +55,9 @@ struct RtlClocks {
 };
 
 using Coverage = std::map<std::string, std::uint64_t>;
+
+// The engine's job of a packet; its key, data and tag are for the caller to fill in.
+card::GcmJob gcm_job(const RtlPacket& packet);
 
 class WordBench {
  public:

@@ -5,6 +5,7 @@
 #include <iostream>
 
 #include "sim/rtl/reference.hpp"
+#include "sim/rtl/traffic.hpp"
 #include "sim/rtl/word_bench.hpp"
 
 using namespace tandem;
@@ -18,25 +19,6 @@ Octets from_hex(const std::string& text) {
     out.push_back(static_cast<std::uint8_t>(std::stoul(text.substr(i, 2), nullptr, 16)));
   }
   return out;
-}
-
-RtlPacket random_packet(std::mt19937_64& random, const std::vector<Octets>& keys, std::size_t octets) {
-  static constexpr std::size_t kAad[] = {8, 12, 8, 12, 8, 12, 0, 5};
-  RtlPacket packet;
-  packet.key = keys[random() % keys.size()];
-  packet.nonce = random_octets(random, 12);
-  packet.aad = random_octets(random, kAad[random() % std::size(kAad)]);
-  packet.data = random_octets(random, octets);
-  packet.seal = random() % 2 == 0;
-  return packet;
-}
-
-std::vector<Octets> random_keys(std::mt19937_64& random, std::size_t count) {
-  std::vector<Octets> keys;
-  for (std::size_t i = 0; i < count; ++i) {
-    keys.push_back(random_octets(random, i % 2 == 0 ? 16 : 32));
-  }
-  return keys;
 }
 
 void check(WordBench& bench, const std::vector<RtlPacket>& packets, const RtlPace& pace) {
