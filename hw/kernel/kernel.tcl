@@ -15,7 +15,7 @@ add_files hw/kernel/[string range $kernel 7 end]_top.cpp -cflags "-I. -std=c++14
 set bench_flags "-I. -I/usr/include -std=c++17 -DTANDEM_VITIS -Wno-unknown-pragmas -Wno-unused-label"
 add_files -tb tests/unit/hw/kernel_test.cpp -cflags $bench_flags
 add_files -tb tests/unit/catch_main.cpp -cflags "-I/usr/include -std=c++17"
-foreach source [concat [glob hw/native/*.cpp] hw/leaf/gcm_native.cpp] {
+foreach source [glob hw/native/*.cpp hw/leaf/*_native.cpp] {
   add_files -tb $source -cflags "-I. -O2 -std=c++14"
 }
 open_solution -reset solution -flow_target vitis

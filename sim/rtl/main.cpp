@@ -101,7 +101,7 @@ std::ofstream open_file(const Options& options, const char* name) {
 // Streams of random traffic and OpenSSL's answers, a line of hexadecimal an item, as $readmemh takes them.
 void export_streams(const Options& options) {
   std::mt19937_64 random(options.seed);
-  const std::vector<Octets> keys = random_keys(random, 6);
+  const std::vector<Octets> keys = random_keys(random, 3);
   std::vector<RtlPacket> packets;
   for (std::size_t i = 0; options.octets != 0 && i < options.packets; ++i) {
     packets.push_back(random_packet(random, keys, options.octets));
