@@ -72,7 +72,7 @@ def dump(arguments, folder):
     icarus.export(bench_of(arguments), folder, 20, arguments.octets, arguments.seed)
     program = os.path.join(folder, "program")
     icarus.compile_bench("gcm_word_tb", program)
-    good, words, clocks, output = icarus.run_word(program, folder, 100, 
+    good, words, clocks, output = icarus.run_word(program, folder, 100,
                                                 dump="fst" if arguments.dump.endswith(".fst") else "vcd")
     os.replace(os.path.join(folder, "gcm_word.vcd"), arguments.dump)
     print(f"{output.strip()}\nwaves in {arguments.dump}")
