@@ -107,7 +107,34 @@ void read_ha(const TomlView& table, Settings& settings) {
   table.reject_unknown();
 }
 
-if (const auto ike = root.optional_table("ike")) read_ike(*ike, settings);
+WitnessSettings read_witness(const TomlView& table, const ha::MemberConfig& member) {
+  WitnessSettings witness;
+  for (const std::string& text : table.texts("endpoints")) {
+    const auto endpoint = parse_endpoint(text);
+    if (!endpoint) table.fail("endpoints", "\"" + text + "\" is not address:port");
+    witness.etcd.endpoints.push_back(*endpoint);
+  }
+  if (witness.etcd.endpoints.empty()) table.fail("endpoints", "needs at least one address:port of etcd");
+  witness.etcd.key = table.optional_text("key").value_or("/tandem/" + member.cluster + "/owner");
+  witness.etcd.timeout = milliseconds(table.integer("timeout_ms", 500, 10, 10'000));
+  const bool secured = table.optional_text("ca").has_value();
+  if (secured) witness.etcd.ca_file = table.path("ca");
+  witness.etcd.server_name = table.optional_text("server_name").value_or("");
+  if (!secured && !witness.etcd.server_name.empty()) table.fail("server_name", "needs ca");
+  if (table.optional_text("certificate")) {
+    if (!secured) table.fail("certificate", "needs ca");
+    witness.etcd.certificate_file = table.path("certificate");
+    witness.etcd.key_file = table.path("private_key");
+  }
+  witness.core.member = member.id;
+  witness.core.ttl = std::chrono::seconds(table.integer("ttl_s", 3, 2, 60));
+  witness.core.timeout = witness.etcd.timeout;
+  witness.core.silence = member.heartbeat.lease / 2;
+  witness.core.settle = 10 * member.heartbeat.interval;
+  table.reject_unknown();
+  return witness;
+}
+
 void read_ike(const TomlView& table, Settings& settings) {
   ike::Config& ike = settings.member.ike;
   settings.keep_ticket_keys = table.boolean("keep_ticket_keys", true);
@@ -293,49 +320,21 @@ Settings read_all(const TomlView& root) {
     settings.witness = read_witness(*witness, member);
     member.witness = member.heartbeat.witness = true;
   }
-  WitnessSettings read_witness(const TomlView& table, const ha::MemberConfig& member) {
-    WitnessSettings witness;
-    for (const std::string& text : table.texts("endpoints")) {
-      const auto endpoint = parse_endpoint(text);
-      if (!endpoint) table.fail("endpoints", "\"" + text + "\" is not address:port");
-      witness.etcd.endpoints.push_back(*endpoint);
-    }
-    if (witness.etcd.endpoints.empty()) table.fail("endpoints", "needs at least one address:port of etcd");
-    witness.etcd.key = table.optional_text("key").value_or("/tandem/" + member.cluster + "/owner");
-    witness.etcd.timeout = milliseconds(table.integer("timeout_ms", 500, 10, 10'000));
-    const bool secured = table.optional_text("ca").has_value();
-    if (secured) witness.etcd.ca_file = table.path("ca");
-    witness.etcd.server_name = table.optional_text("server_name").value_or("");
-    if (!secured && !witness.etcd.server_name.empty()) table.fail("server_name", "needs ca");
-    if (table.optional_text("certificate")) {
-      if (!secured) table.fail("certificate", "needs ca");
-      witness.etcd.certificate_file = table.path("certificate");
-      witness.etcd.key_file = table.path("private_key");
-    }
-    witness.core.member = member.id;
-    witness.core.ttl = std::chrono::seconds(table.integer("ttl_s", 3, 2, 60));
-    witness.core.timeout = witness.etcd.timeout;
-    witness.core.silence = member.heartbeat.lease / 2;
-    witness.core.settle = 10 * member.heartbeat.interval;
-    table.reject_unknown();
-    return witness;
+  if (const auto ike = root.optional_table("ike")) read_ike(*ike, settings);
+  for (const TomlView& rule : root.tables("policy")) read_rules(rule, member.spd_rules);
+  std::set<std::string> names;
+  for (const TomlView& peer : root.tables("peer")) {
+    member.ike.peers.push_back(read_peer(peer));
+    if (!names.insert(member.ike.peers.back().name).second) peer.fail("name", "is used twice");
   }
-
-  void read_ike_timers(const TomlView& table, ike::Config& ike) {
-    for (const TomlView& rule : root.tables("policy")) read_rules(rule, member.spd_rules);
-    std::set<std::string> names;
-    for (const TomlView& peer : root.tables("peer")) {
-      member.ike.peers.push_back(read_peer(peer));
-      if (!names.insert(member.ike.peers.back().name).second) peer.fail("name", "is used twice");
-    }
-    member.ike.member = member.id;
-    member.ike.local_address = settings.outer.virtual_address.address;
-    member.outer = {settings.outer.member_address, settings.outer.gateway, settings.outer.virtual_address.address};
-    member.inner = {settings.inner.member_address, settings.inner.gateway, settings.inner.virtual_address.address};
-    root.reject_unknown();
-    hash_config(settings);
-    return settings;
-  }
+  member.ike.member = member.id;
+  member.ike.local_address = settings.outer.virtual_address.address;
+  member.outer = {settings.outer.member_address, settings.outer.gateway, settings.outer.virtual_address.address};
+  member.inner = {settings.inner.member_address, settings.inner.gateway, settings.inner.virtual_address.address};
+  root.reject_unknown();
+  hash_config(settings);
+  return settings;
+}
 
 }  // namespace
 
