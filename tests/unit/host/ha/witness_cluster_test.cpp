@@ -134,9 +134,10 @@ class World {
     }
     for (const Ns moment : shape_.handovers) at(moment, [this](Ns t) { hand_over(t); });
     if (shape_.crash_of_active >= 0) {
-      at(shape_.crash_of_active, [this](Ns) {
+      at(shape_.crash_of_active, [this](Ns t) {
+        // The one that speaks: in a partition the other may still call itself active, silenced.
         for (auto& n : nodes_) {
-          if (n->facts.role == Role::kActive) n->alive = false;
+          if (n->speaks(t)) n->alive = false;
         }
       });
     }
