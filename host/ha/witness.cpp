@@ -148,9 +148,10 @@ void WitnessCore::advance_key(TimePoint now, WitnessStep& step) {
   } else if (facts_.active) {
     advance_active(now, step);
   } else if (releasing_ && key_known_) {
-    releasing_ = false;
+    // Until an answer shows that it holds: a key left behind would keep the partner out as long as we live.
     our_generation_ = 0;
-    if (key_ && key_->member == config_.member) send(now, key_lane_, KeySwap{key_->mod_revision, "", 0}, step);
+    releasing_ = key_ && key_->member == config_.member;
+    if (releasing_) send(now, key_lane_, KeySwap{key_->mod_revision, "", 0}, step);
   }
   if (key_lane_.free(now) && (!key_known_ || now - read_at_ >= config_.poll)) send(now, key_lane_, KeyRead{}, step);
 }
