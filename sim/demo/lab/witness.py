@@ -27,7 +27,7 @@ class Etcd:
             "--advertise-client-urls", url, "--listen-peer-urls", "http://127.0.0.1:2380",
             "--initial-advertise-peer-urls", "http://127.0.0.1:2380", "--initial-cluster",
             "default=http://127.0.0.1:2380", "--logger", "zap"], namespace="witness", environment={"GOMAXPROCS": "1"})
-        wait_until(lambda: "ready to serve client requests" in self.process.output(), 20, "etcd to serve")
+        wait_until(lambda: "serving client traffic" in self.process.output(), 20, "etcd to serve")
 
     def cut(self, member):
         """Takes the cable between the witness and an appliance out."""
