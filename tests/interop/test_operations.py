@@ -120,9 +120,9 @@ def _issue(keys, name, days):
     run(["openssl", "req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", f"/CN={name}",
          "-keyout", f"{name}.key", "-out", f"{name}.csr"], cwd=keys)
     if days < 0:
-        # openssl x509 gives no certificate that ends before it begins: one second is over soon.
+        # openssl x509 gives no certificate that has ended.
         run(["openssl", "ca", "-batch", "-notext", "-in", f"{name}.csr", "-out", f"{name}.pem", "-cert", "ca.pem",
-             "-keyfile", "ca.key", "-startdate", "20200101000000Z", "-enddate", "20200102000000Z", "-rand_serial",
+             "-keyfile", "ca.key", "-startdate", "20200101000000Z", "-enddate", "20200102000000Z",
              "-config", "ca.cnf", "-extfile", f"{name}.ext"], cwd=keys)
         return
     run(["openssl", "x509", "-req", "-in", f"{name}.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial",
@@ -136,7 +136,7 @@ def test_certificates_rotated_live(context):
         keys = made.topology.path("keys")
         old = a.ha()
         with open(made.topology.path("keys", "ca.cnf"), "w", encoding="ascii") as target:
-            target.write("[ca]\ndefault_ca = lab\n[lab]\ndatabase = index.txt\nnew_certs_dir = .\ndefault_md = sha256\n"
+            target.write("[ca]\ndefault_ca = lab\n[lab]\ndatabase = index.txt\nnew_certs_dir = .\ndefault_md = sha256\nrand_serial = yes\n"
                          "policy = any\n[any]\ncommonName = supplied\n")
         with open(made.topology.path("keys", "index.txt"), "w", encoding="ascii"):
             pass
