@@ -251,30 +251,30 @@ TEST_CASE("every mistake is told with its line and key") {
       {"grant = 1024", "grant = 1", "39: ha.grant: must be an integer from 16 to 16777216"},
       {"retransmit_tries = 12", "retransmit_tries = \"12\"",
        "48: ike.retransmit_tries: must be an integer from 1 to 100"},
-      {"action = \"bypass\"", "action = \"protect\"", "54: policy.action: is bypass or discard"},
-      {"remote = \"198.51.100.0/24\"", "remote = []", "56: policy.remote: needs at least one network"},
-      {"remote = \"198.51.100.0/24\"", "remote = \"x\"", "56: policy.remote: \"x\" is not a network"},
-      {"psk_file = \"psk\"", "psk_file = \"\"", "62: peer.psk_file: is empty"},
-      {"\"192.0.2.99\"", "\"2001:db8::9\"", "63: peer.address: 2001:db8::9 is IPv6, which is not supported yet"},
-      {"\"aes256gcm16-prfsha384-x25519\"", "\"des\"", "65: peer.ike: \"des\" is not an IKE proposal"},
-      {"lifetime_s = 16000", "lifetime_s = 14400", "67: peer.lifetime_s: must exceed rekey_s"},
-      {"sync = \"doubt\"", "sync = \"maybe\"", "69: peer.sync: is one of always, doubt, never"},
-      {"message_id_sync = true", "message_id_sync = 1", "70: peer.message_id_sync: must be true or false"},
-      {"local_ts = [\"10.1.0.0/16\"]", "local_ts = []", "75: peer.child.local_ts: needs at least one network"},
+      {"action = \"bypass\"", "action = \"protect\"", "55: policy.action: is bypass or discard"},
+      {"remote = \"198.51.100.0/24\"", "remote = []", "57: policy.remote: needs at least one network"},
+      {"remote = \"198.51.100.0/24\"", "remote = \"x\"", "57: policy.remote: \"x\" is not a network"},
+      {"psk_file = \"psk\"", "psk_file = \"\"", "63: peer.psk_file: is empty"},
+      {"\"192.0.2.99\"", "\"2001:db8::9\"", "64: peer.address: 2001:db8::9 is IPv6, which is not supported yet"},
+      {"\"aes256gcm16-prfsha384-x25519\"", "\"des\"", "66: peer.ike: \"des\" is not an IKE proposal"},
+      {"lifetime_s = 16000", "lifetime_s = 14400", "68: peer.lifetime_s: must exceed rekey_s"},
+      {"sync = \"doubt\"", "sync = \"maybe\"", "70: peer.sync: is one of always, doubt, never"},
+      {"message_id_sync = true", "message_id_sync = 1", "71: peer.message_id_sync: must be true or false"},
+      {"local_ts = [\"10.1.0.0/16\"]", "local_ts = []", "78: peer.child.local_ts: needs at least one network"},
       {"[\"10.2.0.0/16\", \"10.3.0.0/16\"]", "[\"2001:db8::/32\"]",
-       "76: peer.child.remote_ts: 2001:db8:: is IPv6, which is not supported yet"},
+       "79: peer.child.remote_ts: 2001:db8:: is IPv6, which is not supported yet"},
       {"[\"10.2.0.0/16\", \"10.3.0.0/16\"]",
        "[\"10.2.0.0/16\",\"10.3.0.0/16\",\"10.4.0.0/16\",\"10.5.0.0/16\",\"10.6.0.0/16\"]",
-       "76: peer.child.remote_ts: with local_ts makes more pairs of networks than the card checks (4); split the "
+       "79: peer.child.remote_ts: with local_ts makes more pairs of networks than the card checks (4); split the "
        "child"},
       {"\"aes128gcm16-x25519-noesn\"", "\"aes128-sha256\"",
-       "77: peer.child.esp: \"aes128-sha256\" is not an ESP proposal that the card can do"},
-      {"lifetime_s = 4000", "lifetime_s = 3600", "79: peer.child.lifetime_s: must exceed rekey_s"},
+       "80: peer.child.esp: \"aes128-sha256\" is not an ESP proposal that the card can do"},
+      {"lifetime_s = 4000", "lifetime_s = 3600", "82: peer.child.lifetime_s: must exceed rekey_s"},
       {"lifetime_octets = 6000000", "lifetime_octets = 5000000",
-       "84: peer.child.lifetime_octets: must exceed rekey_octets"},
+       "87: peer.child.lifetime_octets: must exceed rekey_octets"},
       {"rekey_packets = 5000", "rekey_packets = 5",
-       "81: peer.child.rekey_packets: must be an integer from 1000 to 1152921504606846976"},
-      {"address = \"192.0.2.99\"\n", "", "79: peer.child.start: needs the peer's address"},
+       "84: peer.child.rekey_packets: must be an integer from 1000 to 1152921504606846976"},
+      {"address = \"192.0.2.99\"\n", "", "82: peer.child.start: needs the peer's address"},
   };
   const Loader loader;
   for (const auto& mistake : mistakes) {
@@ -329,7 +329,7 @@ TEST_CASE("a secret is text or hex; none, an empty one or half an octet is refus
   for (const char* bad : {"", "\n", "0x", "0x\n", "0xabc", "0xSECRET"}) {
     INFO(bad);
     const std::string error = Loader(bad).error(kFull);
-    CHECK(error.find("62: peer.psk_file: ") != std::string::npos);
+    CHECK(error.find("63: peer.psk_file: ") != std::string::npos);
     CHECK(error.find("SECRET") == std::string::npos);
   }
   CHECK(Loader(std::string(4097, 'k')).error(kFull).find("too long") != std::string::npos);

@@ -79,7 +79,7 @@ void MemberWorld::make_member(Side& side, std::uint8_t id) {
     view.heard = true;
     view.role = other.member->role();
     view.epoch = other.member->epoch();
-    view.last_heard = now;
+    view.last_heard = view.echoed = view.granted = now;
     return view;
   };
   hooks.secrets = &side.secrets;

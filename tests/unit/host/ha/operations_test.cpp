@@ -45,9 +45,9 @@ class Duo {
       hooks.eligible = [] { return false; };
       hooks.partner = [this, i] {
         const HeartbeatFacts& other = side[1 - i].facts;
-        return PartnerView{connected,       other.role,       other.solo,     other.in_sync,
-                           other.epoch,     other.activation, other.may_lead, connected ? now : TimePoint::min(),
-                           TimePoint::min()};
+        const TimePoint heard = connected ? now : TimePoint::min();
+        return PartnerView{connected,        other.role,     other.solo, other.in_sync, other.epoch,
+                           other.activation, other.may_lead, heard,      heard,         heard};
       };
       side[i].member.emplace(std::move(config[i]), *side[i].card, *side[i].store, side[i].random, std::move(hooks),
                              side[i].log);
