@@ -187,7 +187,10 @@ def group_xrt(arguments):
     if not count.passed and not count.failed:
         print("skip xrt_contract: the HAL shim is built for Debian's XRT 2.13.466 alone (see cmake's output)")
         return Count(skipped=1)
-    return count
+    seed = arguments.seed if arguments.seed is not None else time.time_ns() // 1_000_000 % 1_000_000
+    return count + interop("xrt", arguments) + run_program(f"sim/demo/run --driver xrt --seed {seed}", [
+        os.path.join(ROOT, "sim", "demo", "run"), "--driver", "xrt", "--binaries", build.binaries("dev"), "--seed",
+        str(seed), "--kill", "daemon", "--timing-misses", "1"], timeout=240, live=True)
 
 
 def group_fuzz(arguments):
