@@ -49,7 +49,7 @@ local_id = "peer.example"
 remote_id = "gw.example"
 psk_file = "{keys}/psk"
 address = "{gateway}"
-
+{extra}
 [[peer.child]]
 name = "net"
 local_ts = ["{peer_net}"]
@@ -59,16 +59,16 @@ esp = ["aes128gcm16"]
 
 
 class TandemPeer(Member):
-    """The peer of a lab with `far`; make the pair first, which makes the keys."""
+    """The peer of a lab with `far`; make the pair first, which makes the keys. `extra`: lines for its [[peer]]."""
 
-    def __init__(self, topology, binaries):  # pylint: disable=super-init-not-called - another configuration
+    def __init__(self, topology, binaries, extra=""):  # pylint: disable=super-init-not-called - another configuration
         folder = os.path.dirname(topology.path("peer", "state", "x"))[:-len("/state")]
         self._set_up(topology, binaries, "peer", folder, ports=("wan0", "net0"))
         with open(self.configuration, "w", encoding="utf-8") as target:
             target.write(_CONFIGURATION.format(
                 folder=folder, keys=topology.path("keys"), tap_outer=TAP_OUTER, tap_inner=TAP_INNER,
                 outer=net.PEER_OUTER, inner=net.FAR_GATEWAY, gateway=net.VIRTUAL_OUTER, peer_net=net.PEER_NET,
-                host_net=net.HOST_NET))
+                host_net=net.HOST_NET, extra=extra))
 
     def initiate(self):
         wait_until(lambda: self.ha().get("role") == "active", 10, "the peer to be active")
