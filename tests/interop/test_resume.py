@@ -37,8 +37,8 @@ def _both_die(context, resume):
         peer.wait_established(20)
         wait_ping(topology)
         active, _ = pair.wait_paired()
+        wait_until(lambda: _spis(peer) and _spis(peer) == _spis(active), 10, "both ends to list the same IKE SA")
         before = _spis(peer)
-        assert before == _spis(active), f"{before} at the peer, {_spis(active)} at the active"
         capture = Capture(topology, "wan", "peer", expression="udp port 500 or udp port 4500")
         killed_ns = time.monotonic_ns()
         for member in pair.members.values():
