@@ -12,6 +12,9 @@
 // - From kTakeOver on, until the role changes or the eligibility behind it ends, what the active says is no longer
 //   echoed: the main loop decides a little later than the verdict, and an echo in between would renew the lease of an
 //   active that comes back just then.
+// - A standby that comes out of our lapse without its shadow state has lost what it knew: it may have taken over and died
+//   in between. Unless its eligibility had ended before our card fell silent, we start empty (kStartEmpty), as if it had
+//   stayed silent.
 // - After kPartnerLost nothing is granted until the main loop has taken in_sync back once: the verdict is on its way
 //   to a decision for solo, which a grant would undermine.
 // - A standby that may not take the SAs over waits for `lost`, not for `takeover`: going active empty costs every SA,
@@ -182,6 +185,10 @@ struct HeartbeatCore::Impl {
     if (config.witness) return renew_with_witness(now, step);
     const bool echo_is_fresh = echoed && *echoed >= awake_since;
     if (lapsed && !echo_is_fresh && !(facts.solo && now - awake_since >= config.takeover)) return;
+    if (lapsed && !facts.solo && partner_forgot()) {
+      raise(step, Verdict::kStartEmpty);
+      return;
+    }
     TimePoint deadline = now + config.lease;
     if (!facts.solo && (lapsed || heard_lately())) {
       // Never echoed: nothing shows that the partner hears us.
@@ -210,6 +217,12 @@ struct HeartbeatCore::Impl {
     lapsed = false;
     rearm(Verdict::kLeaseLapsed);
     raise(step, Verdict::kLeaseBack);
+  }
+
+  // Lapsed: the partner may have gone active while we were silent, and what it did then is lost with its state.
+  bool partner_forgot() const {
+    if (view.role == Role::kActive || view.in_sync || !granted || !lease_ns) return false;
+    return to_ns(*granted + config.eligible + config.eligible / 16) >= *lease_ns;
   }
 
   void judge(TimePoint now, HeartbeatStep& step) {

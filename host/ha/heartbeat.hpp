@@ -59,7 +59,7 @@ enum class Verdict : std::uint8_t {
   kDeposed = 4,      // the partner is active with a higher rank; the lease is already 0
   kLeaseLapsed = 5,  // active: we were paused or cut off; the card fell silent
   kLeaseBack = 6,    // active: renewed after a lapse
-  kStartEmpty = 7,   // active: as kPartnerLost, but our lease had lapsed: the partner may have taken over and died
+  kStartEmpty = 7,   // active: our lease had lapsed, and the partner may have taken over and died meanwhile
 };
 
 struct HeartbeatStep {

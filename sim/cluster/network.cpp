@@ -111,14 +111,11 @@ void Network::send(unsigned node, Bytes octets) {
   end.last_arrival = std::max({end.last_arrival, clock_.now() + sync_delay(), sync_cut_until_ + milliseconds(1)});
   unsigned copies = 1;
   if (clock_.now() < corrupt_sync_until_ && dice_.chance(20)) {
-    switch (dice_.below(4)) {
+    switch (dice_.below(3)) {
       case 0:
-        copies = 0;
-        break;
-      case 1:
         copies = 2;
         break;
-      case 2:
+      case 1:
         dice_.random().fill(std::span(octets).subspan(std::min<std::size_t>(octets.size(), dice_.below(8))));
         break;
       default:

@@ -57,7 +57,7 @@ class Network {
   void cut_sync(Duration length);
   void reset_sync();
   void slow_sync(Duration length);
-  // Octets get lost, doubled or replaced: TLS notices most of it and breaks the session, the rest is the link's
+  // Octets get doubled or replaced: TLS notices most of it and breaks the session, the rest is the link's
   // business.
   void corrupt_sync(Duration length);
 

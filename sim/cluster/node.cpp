@@ -40,6 +40,7 @@ Node::~Node() = default;
 void Node::power_on() {
   disk_.machine_restarts();
   card_ = std::make_unique<TapCard>(make_card(name_), env_.keys, &steps_, env_.mutant);
+  card_->remember_in(first_incarnation_);
   start_daemon();
 }
 
@@ -229,6 +230,8 @@ void Node::as_process(Action action) {
     action();
   } catch (const ProcessDied&) {
     say("dies at a step");
+    // Its card may speak already.
+    if (card_->step().activations != 0) env_.check.n7.activated(index_, !card_->step().cleared);
     crash_daemon();
     env_.clock.after(down_after_step_, [this] { start_daemon(); });
   }

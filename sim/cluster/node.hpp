@@ -119,6 +119,7 @@ class Node final : public MemberPort {
   Disk disk_;
   CardRunner runner_;
   std::unique_ptr<TapCard> card_;
+  std::uint16_t first_incarnation_ = 0;  // for a mutant
   std::unique_ptr<ha::HeartbeatCore> heartbeat_;
   std::unique_ptr<ha::Member> member_;
   SessionSeam seam_;

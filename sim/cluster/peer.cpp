@@ -245,12 +245,13 @@ void Peer::jump(std::uint64_t pick) {
   const auto incarnation = static_cast<std::uint16_t>(0xf000 + number_ + 0x10 * (epoch_ & 0x3f));
   card_.activate(epoch_, incarnation, true, false);
   for (const std::uint32_t spi : sad_.pairs()) {
-    const auto out = card_.outbound_state(card::spi_index(spi));
-    if (!out || sad_.pair_at(card::spi_index(spi), out->instance) != spi) continue;
     card::Credit credit{};
     credit.limit = credit.notify_at = kNoLimit;
     credit.epoch = epoch_;
     static_cast<void>(card_.set_inbound_credit(card::spi_index(spi), credit).ok());
+    static_cast<void>(card_.set_outbound_credit(card::spi_index(spi), credit).ok());
+    const auto out = card_.outbound_state(card::spi_index(spi));
+    if (!out || sad_.pair_at(card::spi_index(spi), out->instance) != spi) continue;
     credit.floor = out->next_sequence + 1 + pick % 200;
     static_cast<void>(card_.set_outbound_credit(card::spi_index(spi), credit).ok());
   }

@@ -27,10 +27,10 @@ void TapCard::activate(std::uint32_t epoch, std::uint16_t incarnation, bool arme
   if (armed) {
     ++step_.activations;
     if (first_epoch_ == 0) first_epoch_ = epoch;
-    if (first_incarnation_ == 0) first_incarnation_ = incarnation;
+    if (*first_incarnation_ == 0) *first_incarnation_ = incarnation;
   }
   if (mutant_ == Mutant::kSameIncarnation) incarnation = 0x0400;
-  if (mutant_ == Mutant::kIncarnationStays && first_incarnation_ != 0) incarnation = first_incarnation_;
+  if (mutant_ == Mutant::kIncarnationStays && *first_incarnation_ != 0) incarnation = *first_incarnation_;
   if (mutant_ == Mutant::kSameEpoch && armed) epoch = first_epoch_;
   if (mutant_ == Mutant::kAlwaysSolo) solo = armed;
   inner_->activate(epoch, incarnation, armed, solo);

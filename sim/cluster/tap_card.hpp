@@ -20,6 +20,8 @@ class TapCard final : public driver::Card {
   TapCard(std::unique_ptr<driver::InprocCard> inner, KeyTable& keys, Steps* steps, Mutant mutant);
 
   driver::InprocCard& inner() { return *inner_; }
+  // Where the mutant that keeps its first incarnation keeps it, over the lives of cards.
+  void remember_in(std::uint16_t& first_incarnation) { first_incarnation_ = &first_incarnation; }
 
   // --- what the observer saw
   struct Step {
@@ -117,7 +119,8 @@ class TapCard final : public driver::Card {
   std::set<std::uint32_t> installed_;           // slots with an inbound SA
   std::uint64_t meant_lease_ns_ = 0;
   std::uint32_t first_epoch_ = 0;
-  std::uint16_t first_incarnation_ = 0;
+  std::uint16_t own_first_incarnation_ = 0;
+  std::uint16_t* first_incarnation_ = &own_first_incarnation_;
 };
 
 }  // namespace tandem::sim

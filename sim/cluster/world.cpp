@@ -331,6 +331,8 @@ void World::became_active(Node& node, bool keeps, bool handover) {
   }
   if (!keeps) return;
   ++result_.kept;
+  // In a split the other one may still speak, and what it says then nobody else can know.
+  if (plan_.split && nodes_[1 - node.index()]->active()) return;
   const Knowledge predecessor = nodes_[1 - node.index()]->knowledge();
   for (const auto& peer : peers_) check_.n4.took_over(node.member()->ike(), predecessor, peer->core(), node.name());
   // The best moment for what was captured before.

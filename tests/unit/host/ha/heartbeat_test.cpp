@@ -255,4 +255,21 @@ TEST_CASE("a goodbye counts as silence at once, and what is still on its way doe
   CHECK(has(d.active.partner_left(at(101)), Verdict::kPartnerLost));
 }
 
+TEST_CASE("after a lapse a partner that has lost its shadow state means starting empty", "[N2][N3][N7]") {
+  for (const bool forgot : {true, false}) {
+    INFO((forgot ? "the partner restarted" : "the partner holds its state"));
+    Couple c;
+    c.run(0, 100);
+    // The active stands still; its partner takes over, dies, and comes back as a standby that knows nothing.
+    if (forgot) c.standby.set_facts(at(200), {Role::kStandby, false, false, 0, 3});
+    std::vector<Verdict> verdicts;
+    Couple::pass(230, c.active.tick(at(230)), c.standby, c.active, verdicts);
+    const std::vector<Verdict> later = c.run(230, 300);
+    verdicts.insert(verdicts.end(), later.begin(), later.end());
+    CHECK(std::count(verdicts.begin(), verdicts.end(), Verdict::kLeaseLapsed) == 1);
+    CHECK(std::count(verdicts.begin(), verdicts.end(), Verdict::kLeaseBack) == (forgot ? 0 : 1));
+    CHECK((std::count(verdicts.begin(), verdicts.end(), Verdict::kStartEmpty) > 0) == forgot);
+  }
+}
+
 }  // namespace tandem::ha
