@@ -12,9 +12,9 @@
 // - From kTakeOver on, until the role changes or the eligibility behind it ends, what the active says is no longer
 //   echoed: the main loop decides a little later than the verdict, and an echo in between would renew the lease of an
 //   active that comes back just then.
-// - A standby that comes out of our lapse without its shadow state has lost what it knew: it may have taken over and died
-//   in between. Unless its eligibility had ended before our card fell silent, we start empty (kStartEmpty), as if it had
-//   stayed silent.
+// - A standby that comes out of our lapse without its shadow state has lost what it knew: it may have taken over and
+//   died in between. Unless its eligibility had ended before our card fell silent, we start empty (kStartEmpty), as if
+//   it had stayed silent.
 // - After kPartnerLost nothing is granted until the main loop has taken in_sync back once: the verdict is on its way
 //   to a decision for solo, which a grant would undermine.
 // - A standby that may not take the SAs over waits for `lost`, not for `takeover`: going active empty costs every SA,
