@@ -9,7 +9,7 @@ module gf_reduce (
   // x^128..x^254 as an element: what is above the modulus' degree.
   wire [127:0] over = {product[126:0], 1'b0};
   // Times x^7 + x^2 + x + 1; up to seven coefficients fall over the end once more.
-  wire [6:0] spill = over[6:0] ^ {over[1:0], 5'b0} ^ {over[0], 6'b0};
+  wire [6:0] spill = over[6:0] ^ {over[1:0], 5'b0};
   wire [127:0] folded = over ^ (over >> 1) ^ (over >> 2) ^ (over >> 7);
   wire [127:0] again = {spill, 121'b0};
   assign element = product[254:127] ^ folded ^ again ^ (again >> 1) ^ (again >> 2) ^ (again >> 7);

@@ -126,7 +126,7 @@ void export_streams(const Options& options) {
     write_item(job_file, card::engine_job(gcm_job(packet), key, packet.seal, mark));
     const auto octets = static_cast<std::uint32_t>(packet.data.size());
     for (std::uint32_t at = 0; at < octets; at += card::kWordDataOctets) {
-      write_item(source_file, card::engine_word(packet.data.data(), octets, at));
+      write_item(source_file, rubbish_ended_word(packet.data, at));
       write_item(target_file, card::engine_word(answer.data.data(), octets, at));
     }
     card::EngineTag tag = {};
@@ -144,11 +144,13 @@ void write_octets(std::ofstream& file, const Octets& octets) {
   }
 }
 
+constexpr int kLaneLines = 100;
+
 // Inputs of the lanes and the C++ bodies' answers, one line each.
 void export_lanes(const Options& options) {
   std::mt19937_64 random(options.seed);
   std::ofstream cipher_file = open_file(options, "cipher.hex"), product_file = open_file(options, "product.hex");
-  for (std::size_t i = 0; i < options.packets; ++i) {
+  for (int i = 0; i < kLaneLines; ++i) {
     const bool key256 = random() % 2 == 0;
     const Octets key = random_octets(random, 32);
     Octets block = random_octets(random, 16);

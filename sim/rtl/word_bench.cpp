@@ -21,8 +21,7 @@ std::size_t words_of(std::size_t octets) { return (octets + kWord - 1) / kWord; 
 std::vector<card::EngineWord> stream_of(const RtlPacket& packet) {
   std::vector<card::EngineWord> words;
   for (std::size_t at = 0; at < packet.data.size(); at += kWord) {
-    words.push_back(card::engine_word(packet.data.data(), static_cast<std::uint32_t>(packet.data.size()),
-                                      static_cast<std::uint32_t>(at)));
+    words.push_back(rubbish_ended_word(packet.data, at));
   }
   const auto wanted = static_cast<std::size_t>(static_cast<int>(words.size()) + packet.surplus_words);
   words.resize(words.empty() ? 0 : std::max<std::size_t>(wanted, 1));
@@ -43,6 +42,15 @@ card::GcmJob gcm_job(const RtlPacket& packet) {
   std::copy(packet.nonce.begin(), packet.nonce.end(), job.nonce);
   std::copy(packet.aad.begin(), packet.aad.end(), job.aad);
   return job;
+}
+
+card::EngineWord rubbish_ended_word(const Octets& data, std::size_t at) {
+  card::EngineWord word =
+      card::engine_word(data.data(), static_cast<std::uint32_t>(data.size()), static_cast<std::uint32_t>(at));
+  for (std::size_t i = data.size() - at; i < kWord; ++i) {
+    word.set(card::kWordDataLow + static_cast<int>(8 * i), 8, 0xa5);
+  }
+  return word;
 }
 
 Octets random_octets(std::mt19937_64& random, std::size_t count) {

@@ -59,6 +59,9 @@ using Coverage = std::map<std::string, std::uint64_t>;
 // The engine's job of a packet; its key, data and tag are for the caller to fill in.
 card::GcmJob gcm_job(const RtlPacket& packet);
 
+// A packet's word at `at`, with what lies behind its end in the last word filled with rubbish: nobody promises zeros.
+card::EngineWord rubbish_ended_word(const Octets& data, std::size_t at);
+
 class WordBench {
  public:
   explicit WordBench(std::uint64_t seed);

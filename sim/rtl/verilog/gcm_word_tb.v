@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // gcm_word in a second simulator: streams and expected answers from the files that `rtl_bench --export` wrote, offered
-// and taken in `pace` percent of the clocks. Ends with one line, `passed` or `FAILED`, and with the words per clock.
+// in `pace` percent of the clocks and taken in `out_pace`. Ends with one line, `passed` or `FAILED`, and with the words per clock.
 `timescale 1ns / 1ps
 `default_nettype none
 module gcm_word_tb;
@@ -15,7 +15,7 @@ module gcm_word_tb;
   reg [639:0] sources[0:MAX_ITEMS-1];
   reg [639:0] targets[0:MAX_ITEMS-1];
   reg [191:0] tags[0:MAX_ITEMS-1];
-  integer key_count, job_count, word_count, pace, seed;
+  integer key_count, job_count, word_count, pace, out_pace, seed;
   reg [8*256-1:0] folder;
 
   integer key_at = 0;
@@ -80,8 +80,8 @@ module gcm_word_tb;
   initial begin
     if (!$value$plusargs("folder=%s", folder) || !$value$plusargs("keys=%d", key_count) ||
         !$value$plusargs("jobs=%d", job_count) || !$value$plusargs("words=%d", word_count) ||
-        !$value$plusargs("pace=%d", pace) || !$value$plusargs("seed=%d", seed)) begin
-      $display("FAILED: +folder +keys +jobs +words +pace +seed are needed");
+        !$value$plusargs("pace=%d", pace) || !$value$plusargs("out_pace=%d", out_pace) || !$value$plusargs("seed=%d", seed)) begin
+      $display("FAILED: +folder +keys +jobs +words +pace +out_pace +seed are needed");
       $finish;
     end
     if ($test$plusargs("dump")) begin
@@ -130,8 +130,8 @@ module gcm_word_tb;
         job_valid = job_at < job_count && ((job_valid && !job_moved) || willing(pace));
         source_valid = source_at < word_count && ((source_valid && !source_moved) || willing(pace));
       end
-      target_ready = willing(pace);
-      tag_ready = willing(pace);
+      target_ready = willing(out_pace);
+      tag_ready = willing(out_pace);
       if ((tag_at >= job_count && target_at >= word_count) || idle > 1000) begin
         if (idle > 1000) $display("it hangs: word %0d, tag %0d", target_at, tag_at);
         $display("words_per_clock %0d/%0d", target_at, last_clock - first_clock + 1);
