@@ -34,11 +34,22 @@ class Capture:
 
     def stop(self):
         """Ends the capture; LabError when it lost packets: then it proves nothing about uniqueness."""
-        time.sleep(0.2)
+        received = self._counts()[1]
+        wait_until(lambda: self._counts()[0] >= received, 10, "tcpdump to write what it received")
         self._process.stop(number=signal.SIGINT)
         dropped = re.search(r"(\d+) packets? dropped by kernel", self._process.output())
         if dropped and int(dropped.group(1)):
             raise LabError(f"the capture lost {dropped.group(1)} packets: {self.path}")
+
+    def _counts(self):
+        """(written, received) as tcpdump tells on SIGUSR1: its ring hands packets over in blocks, up to a second late."""
+        told = len(self._reports())
+        self._process.deliver(signal.SIGUSR1)
+        wait_until(lambda: len(self._reports()) > told, 10, "tcpdump's counts")
+        return tuple(map(int, self._reports()[-1]))
+
+    def _reports(self):
+        return re.findall(r"(\d+) packets? captured\W+(\d+) packets? received by filter", self._process.output())
 
     def read(self):
         """Returns (esp, ike): the Esp and Ike records of the capture, in order."""
