@@ -92,7 +92,7 @@ std::vector<LiveSa*> by_urgency(const Engine& engine) {
 // Where no message-ID sync carries it, the next request of its own does, after one that is still out (SYNC-041).
 void want_jump(Engine& engine, Turn& turn, LiveSa& sa, TimePoint when) {
   sa.liveness_forced = false;
-  sa.liveness_at = turn.now + sa.peer->liveness_after;
+  sa.liveness_at = when + sa.peer->liveness_after;  // not all the later ones at once, ahead of their turn
   engine.want(turn, sa, {RequestKind::kLiveness, 0, {}, when, {}, 0}, true);
 }
 
