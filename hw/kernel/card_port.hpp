@@ -6,6 +6,7 @@
 #include <cstdint>
 
 #include "hw/contract/memory.hpp"
+#include "hw/kernel/lanes.hpp"
 #include "hw/kernel/movers.hpp"
 #include "hw/leaf/gcm_hls.hpp"
 #include "hw/stage/classify.hpp"

@@ -34,7 +34,7 @@ inline bool open_engine(const InboundPolicy& policy, std::uint64_t number, std::
   job.data = esp + kEspHeaderOctets + kEspIvOctets;
   job.octets = octets;
   job.tag = tag;
-  gcm_hls_run(job, seal);
+  gcm_hls_run<KernelLanes>(job, seal);
   return tags_equal(tag, job.data + octets);
 }
 

@@ -40,7 +40,7 @@ inline void seal_engine(const OutboundPolicy& policy, std::uint64_t number, std:
   job.data = data;
   job.octets = octets;
   job.tag = data + octets;
-  gcm_hls_run(job, true);
+  gcm_hls_run<KernelLanes>(job, true);
 }
 
 inline KernelOut seal_packet(const KernelCard& card, OutboundSlot* outbound, PacketStore& store,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the kernel tops need of an HLS tool, for a compiler without one: a word of 640 bits and a queue. A
+// What the kernel tops need of an HLS tool, for a compiler without one: wide words and a queue. A
 // read of an empty stream, or a write to a full one, is a fault of the testbench and ends the process.
 #pragma once
 
@@ -11,17 +11,21 @@
 namespace tandem {
 namespace card {
 
-struct Word {
-  std::uint64_t parts[kWordBits / 64];
-  Word() : parts() {}
+template <int kBits>
+struct WideWord {
+  std::uint64_t parts[(kBits + 63) / 64];
+  WideWord() : parts() {}
 };
+using Word = WideWord<kWordBits>;
 
 // Fields of at most 64 bits that do not cross a multiple of 64.
 inline std::uint64_t word_mask(int bits) { return bits == 64 ? ~std::uint64_t{0} : (std::uint64_t{1} << bits) - 1; }
-inline std::uint64_t word_get(const Word& word, int low, int bits) {
+template <int kBits>
+std::uint64_t word_get(const WideWord<kBits>& word, int low, int bits) {
   return word.parts[low / 64] >> (low % 64) & word_mask(bits);
 }
-inline void word_set(Word& word, int low, int bits, std::uint64_t value) {
+template <int kBits>
+void word_set(WideWord<kBits>& word, int low, int bits, std::uint64_t value) {
   std::uint64_t& part = word.parts[low / 64];
   part = (part & ~(word_mask(bits) << (low % 64))) | (value & word_mask(bits)) << (low % 64);
 }

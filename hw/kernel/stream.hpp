@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The edge to the tool: streams and the 640-bit word under our own names. With Vitis (TANDEM_VITIS) they are
+// The edge to the tool: streams and wide words under our own names. With Vitis (TANDEM_VITIS) they are
 // hls::stream and ap_uint; natively a small stub. Only blocking read() and write() exist.
 #pragma once
 
@@ -14,14 +14,18 @@
 namespace tandem {
 namespace card {
 
-using Word = ap_uint<kWordBits>;
+template <int kBits>
+using WideWord = ap_uint<kBits>;
+using Word = WideWord<kWordBits>;
 template <typename T>
 using Stream = hls::stream<T>;
 
-inline std::uint64_t word_get(const Word& word, int low, int bits) {
+template <int kBits>
+std::uint64_t word_get(const ap_uint<kBits>& word, int low, int bits) {
   return static_cast<std::uint64_t>(ap_uint<64>(word.range(low + bits - 1, low)));
 }
-inline void word_set(Word& word, int low, int bits, std::uint64_t value) {
+template <int kBits>
+void word_set(ap_uint<kBits>& word, int low, int bits, std::uint64_t value) {
   word.range(low + bits - 1, low) = ap_uint<64>(value);
 }
 

@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "hw/contract/memory.hpp"
+#include "hw/kernel/engine.hpp"
 #include "hw/kernel/stream.hpp"
 
 // Constants of the image: the contract's magic and version, how many SA pairs its tables may hold, the commit that it
@@ -26,3 +27,11 @@ extern "C" void tandem_decrypt(tandem::card::Stream<tandem::card::Word>& outer,
                                tandem::card::Stream<tandem::card::Word>& inner,
                                tandem::card::Stream<tandem::card::Word>& host, tandem::card::CardMemory* memory,
                                tandem::card::InboundSlot* inbound, std::uint32_t slots, std::uint64_t now_ns);
+
+// The AES-GCM engine alone (hw/contract/engine.hpp): takes the key rows that wait, then at most one packet. The same
+// streams as hw/rtl/gcm_word.v.
+extern "C" void tandem_engine(tandem::card::Stream<tandem::card::KeyWord>& key,
+                              tandem::card::Stream<tandem::card::JobWord>& job,
+                              tandem::card::Stream<tandem::card::Word>& source,
+                              tandem::card::Stream<tandem::card::Word>& target,
+                              tandem::card::Stream<tandem::card::TagWord>& tag);

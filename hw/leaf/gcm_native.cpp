@@ -90,7 +90,7 @@ void GcmEngine::seal(const GcmJob* jobs, std::uint32_t count) const {
   for (std::uint32_t i = 0; i < count; ++i) {
     const GcmJob& job = jobs[i];
     if (manager == nullptr) {
-      gcm_hls_run(job, true);
+      gcm_hls_run<CppLanes>(job, true);
       continue;
     }
     if (i + kPrefetchAhead < count && jobs[i + kPrefetchAhead].key != job.key) {
@@ -116,7 +116,7 @@ void GcmEngine::open(const GcmJob* jobs, std::uint32_t count) const {
   for (std::uint32_t i = 0; i < count; ++i) {
     const GcmJob& job = jobs[i];
     if (manager == nullptr) {
-      gcm_hls_run(job, false);
+      gcm_hls_run<CppLanes>(job, false);
       continue;
     }
     if (i + kPrefetchAhead < count && jobs[i + kPrefetchAhead].key != job.key) {

@@ -69,15 +69,16 @@ ghash_powers:
   }
 }
 
-// Folds the `count` (1..4) blocks of one word into `sum`.
-inline GfElement ghash_word(const GhashKey& key, const GfElement& sum, const GfElement blocks[kGhashLanes],
-                            std::uint32_t count) {
-  GfElement next = {0, 0};
+// Folds the `count` (1..4) blocks of one word into `sum`, with the products of `Lanes` (gcm_hls.hpp).
+template <typename Lanes>
+GfElement ghash_word(const GhashKey& key, const GfElement& sum, const GfElement blocks[kGhashLanes],
+                     std::uint32_t count) {
+  const GfElement zero = {0, 0};
+  GfElement next = zero;
 ghash_lanes:
   for (std::uint32_t lane = 0; lane < kGhashLanes; ++lane) {
     if (lane < count) {
-      const GfElement block = lane == 0 ? gf_add(sum, blocks[0]) : blocks[lane];
-      next = gf_add(next, gf_multiply(block, key.powers[count - 1 - lane]));
+      next = gf_add(next, Lanes::product(blocks[lane], lane == 0 ? sum : zero, key.powers[count - 1 - lane]));
     }
   }
   return next;

@@ -12,6 +12,7 @@ sys.path[:0] = [HERE, os.path.join(os.path.dirname(HERE), "demo")]
 
 import formal  # noqa: E402 - found by the line above
 import icarus  # noqa: E402
+import kernel  # noqa: E402
 import mutants  # noqa: E402
 import synth  # noqa: E402
 from lab import build  # noqa: E402
@@ -25,6 +26,7 @@ TASKS = {
     "mutants": "a planted bug in each lane and each part of gcm_word, and a bubble, are caught",
     "synth": "yosys: LUTs, registers and levels of logic of the lanes against budgets.json",
     "formal": "yosys: equivalences and handshakes by SAT",
+    "kernel": "a whole kernel over AXI4-Lite and AXI4-Stream in Verilator: --rtl FOLDER --top MODULE, or a stand-in",
 }
 
 
@@ -40,6 +42,8 @@ def parse_arguments():
     parser.add_argument("--dump", metavar="FILE", help="write the waves of 20 packets of 64 octets here and do nothing "
                         "else: VCD, or FST when the name ends so")
     parser.add_argument("--octets", type=int, default=64, help="packet length for --dump (default 64)")
+    parser.add_argument("--rtl", metavar="FOLDER", help="with --kernel: Verilog with the engine's streams that Vitis HLS wrote")
+    parser.add_argument("--top", metavar="MODULE", help="with --kernel --rtl: its top module")
     parser.add_argument("--binaries", metavar="DIR", help="take rtl_bench from here and build nothing")
     return parser.parse_args()
 
@@ -104,6 +108,8 @@ def main():
             synth.check(report, folder)
         if "formal" in chosen:
             formal.check(report)
+        if "kernel" in chosen:
+            kernel.check(report, bench_of(arguments), folder, arguments.rtl, arguments.top, arguments.seed)
         return report.end()
 
 

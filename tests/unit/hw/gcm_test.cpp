@@ -7,6 +7,7 @@
 #include <random>
 #include <string>
 
+#include "hw/kernel/lanes.hpp"
 #include "hw/leaf/gcm_native.hpp"
 #include "rig.hpp"
 
@@ -137,6 +138,31 @@ TEST_CASE("every engine body agrees with OpenSSL at every length", "[GCM-002][GC
         REQUIRE(opened.data == data);
         REQUIRE(opened.tag == expected.tag);
       }
+    }
+  }
+}
+
+TEST_CASE("the lanes as black boxes compute what the lanes in C++ compute", "[GCM-003]") {
+  std::mt19937 random(21);
+  for (const bool key256 : {false, true}) {
+    for (const std::size_t octets : {0u, 1u, 16u, 63u, 64u, 200u}) {
+      GcmHlsKey key;
+      gcm_hls_expand(random_octets(random, 32).data(), key256, key);
+      Octets data[2] = {random_octets(random, octets), {}};
+      data[1] = data[0];
+      Octets tags[2] = {Octets(16), Octets(16)};
+      GcmJob job = {};
+      job.key = &key;
+      job.octets = static_cast<std::uint32_t>(octets);
+      job.aad_octets = 8;
+      job.data = data[0].data();
+      job.tag = tags[0].data();
+      gcm_hls_run<CppLanes>(job, true);
+      job.data = data[1].data();
+      job.tag = tags[1].data();
+      gcm_hls_run<RtlLanes>(job, true);
+      REQUIRE(data[0] == data[1]);
+      REQUIRE(tags[0] == tags[1]);
     }
   }
 }
