@@ -82,6 +82,9 @@ class Card {
   // No ESP leaves or enters at or after `deadline_ns` (card time) (N7).
   virtual void renew_lease(std::uint64_t deadline_ns) = 0;
   virtual std::uint64_t lease_deadline_ns() const = 0;
+  // Until `deadline_ns` (card time, at most kHoldMaxNs ahead) a card that is not armed leaves its wires unread: what
+  // arrives waits as long as there is room. Arming ends it. For a handover without loss.
+  virtual void hold_wires(std::uint64_t deadline_ns) = 0;
   virtual void set_grant(std::uint32_t numbers) = 0;
 
   virtual CardResult<> configure(const card::CardConfig& config) = 0;

@@ -170,6 +170,8 @@ void MappedCard::renew_lease(std::uint64_t deadline_ns) { put(memory_->registers
 
 std::uint64_t MappedCard::lease_deadline_ns() const { return load_field(memory_->registers.lease_deadline_ns); }
 
+void MappedCard::hold_wires(std::uint64_t deadline_ns) { put(memory_->registers.hold_deadline_ns, deadline_ns); }
+
 void MappedCard::set_grant(std::uint32_t numbers) { put(memory_->registers.grant, numbers); }
 
 CardResult<> MappedCard::configure(const card::CardConfig& config) {

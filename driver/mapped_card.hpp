@@ -30,6 +30,7 @@ class MappedCard : public Card {
   std::uint64_t activation() const override;
   void renew_lease(std::uint64_t deadline_ns) override;
   std::uint64_t lease_deadline_ns() const override;
+  void hold_wires(std::uint64_t deadline_ns) override;
   void set_grant(std::uint32_t numbers) override;
 
   // A port whose MAC is all zero or whose MTU is 0 keeps what the card has (the soft card starts with its

@@ -87,4 +87,6 @@ std::uint32_t InprocCard::process_injected(card::Packet* packets, std::uint32_t 
 
 bool InprocCard::may_speak() const { return pipeline_->may_speak(now_ns()); }
 
+bool InprocCard::holds_wires() const { return pipeline_->holds_wires(now_ns()); }
+
 }  // namespace tandem::driver

@@ -31,6 +31,8 @@ class InprocCard final : public MappedCard {
   // See Pipeline::process_injected().
   std::uint32_t process_injected(card::Packet* packets, std::uint32_t count);
   bool may_speak() const;
+  // See Pipeline::holds_wires(): the caller keeps received frames back meanwhile.
+  bool holds_wires() const;
 
   // The raw memory, for tests and state dumps.
   const card::CardMemory& memory() const { return *memory_; }

@@ -65,7 +65,12 @@ void Worker::run() {
     for (pollfd& entry : fds) {
       entry.events = POLLIN;
     }
-    if (::poll(fds.data(), fds.size(), injects_wait_ ? 0 : -1) < 0 && errno != EINTR) {
+    // Nothing tells when the card is armed: a held card looks again every millisecond.
+    const bool holds = holds_wires();
+    if (holds) {
+      fds[kWireOuter].fd = fds[kWireInner].fd = -1;
+    }
+    if (::poll(fds.data(), fds.size(), injects_wait_ ? 0 : holds ? 1 : -1) < 0 && errno != EINTR) {
       spdlog::error("poll: {}", std::strerror(errno));
       return;
     }
@@ -102,6 +107,10 @@ void Worker::run() {
   }
 }
 
+bool Worker::holds_wires() const {
+  return driver::load_field(memory_.registers.hold_deadline_ns) != 0 && pipeline_.holds_wires(clock_());
+}
+
 void Worker::note_engine() {
   const card::EngineFigures figures = pipeline_.engine_figures();
   std::uint64_t held_back = 0;
@@ -117,7 +126,7 @@ void Worker::note_engine() {
 
 void Worker::drain_wire(card::Port port) {
   bool more = true;
-  for (int round = 0; round < kRoundsMax && more; ++round) {
+  for (int round = 0; round < kRoundsMax && more && !holds_wires(); ++round) {
     ReceiveNotes notes;
     const std::uint32_t count = link(port).receive(batch_, notes, more);
     note(port, notes);

@@ -43,6 +43,8 @@ class Worker {
  private:
   static constexpr int kRoundsMax = 4;  // batches of one source before the next has its turn
 
+  // Until a standby that is being handed the service is armed: what arrives waits in the sockets.
+  bool holds_wires() const;
   void drain_wire(card::Port port);
   void drain_tap(card::Port port);
   void drain_injects();

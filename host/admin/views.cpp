@@ -11,7 +11,7 @@ namespace {
 
 using nlohmann::json;
 
-constexpr std::int64_t kExpiryWarning_s = 14 * 86'400;
+constexpr std::int64_t kExpiryWarning_s = std::int64_t{14} * 86'400;
 
 double seconds_since(TimePoint now, TimePoint then) {
   return then == kNever ? 0 : std::chrono::duration<double>(now - then).count();

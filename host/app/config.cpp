@@ -189,7 +189,8 @@ ike::ChildConfig read_child(const TomlView& table) {
   if (child.proposals.empty()) child.proposals = ike::default_esp_proposals();
   const auto rekey = table.integer("rekey_s", 3600, 1, std::int64_t{86'400} * 7);
   child.rekey_after = std::chrono::seconds(rekey);
-  child.hard_lifetime = std::chrono::seconds(table.integer("lifetime_s", rekey + rekey / 10 + 1, 2, 86'400 * 8));
+  child.hard_lifetime =
+      std::chrono::seconds(table.integer("lifetime_s", rekey + rekey / 10 + 1, 2, std::int64_t{86'400} * 8));
   if (child.hard_lifetime <= child.rekey_after) table.fail("lifetime_s", "must exceed rekey_s");
   read_use(table, "rekey_packets", "lifetime_packets", 1'000, child.use.soft_packets, child.use.hard_packets);
   read_use(table, "rekey_octets", "lifetime_octets", 1'000'000, child.use.soft_octets, child.use.hard_octets);
@@ -256,7 +257,8 @@ ike::PeerConfig read_peer(const TomlView& table) {
   if (peer.proposals.empty()) peer.proposals = ike::default_ike_proposals();
   const auto rekey = table.integer("rekey_s", 14'400, 1, std::int64_t{86'400} * 30);
   peer.rekey_after = std::chrono::seconds(rekey);
-  peer.hard_lifetime = std::chrono::seconds(table.integer("lifetime_s", rekey + rekey / 10 + 1, 2, 86'400 * 31));
+  peer.hard_lifetime =
+      std::chrono::seconds(table.integer("lifetime_s", rekey + rekey / 10 + 1, 2, std::int64_t{86'400} * 31));
   if (peer.hard_lifetime <= peer.rekey_after) table.fail("lifetime_s", "must exceed rekey_s");
   peer.liveness_after = std::chrono::seconds(table.integer("liveness_s", 30, 1, 86'400));
   peer.window = static_cast<std::uint32_t>(table.integer("window", 1, 1, ike::kWindowMax));

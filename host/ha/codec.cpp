@@ -183,10 +183,17 @@ struct RecordWriter {
   void operator()(const SnapshotEnd&) { out.setSnapshotEnd(); }
   void operator()(const InSync& record) { out.setInSync(record.epoch); }
   void operator()(const HandoverRequest&) { out.setHandoverRequest(); }
+  void operator()(const HandoverPrepare&) { out.setHandoverPrepare(); }
+  void operator()(const HandoverReady& record) {
+    schema::Ready::Builder ready = out.initHandoverReady();
+    ready.setOuterMac(data_of(record.outer_mac));
+    ready.setInnerMac(data_of(record.inner_mac));
+  }
   void operator()(const Handover& record) {
     schema::Handover::Builder handover = out.initHandover();
     handover.setEpoch(record.epoch);
     write_credits(handover.initExact(count(record.exact)), record.exact);
+    write_credits(handover.initAdvance(count(record.advance)), record.advance);
   }
   void operator()(const Leaving&) { out.setLeaving(); }
   void operator()(const Usage& record) { write_usage(out, record.entries); }
@@ -225,9 +232,16 @@ Record read_record(TimePoint now, schema::Record::Reader in) {
       return InSync{in.getInSync()};
     case schema::Record::HANDOVER_REQUEST:
       return HandoverRequest{};
+    case schema::Record::HANDOVER_PREPARE:
+      return HandoverPrepare{};
+    case schema::Record::HANDOVER_READY: {
+      const schema::Ready::Reader ready = in.getHandoverReady();
+      return HandoverReady{read_array<6>(ready.getOuterMac(), "ready: outer MAC"),
+                           read_array<6>(ready.getInnerMac(), "ready: inner MAC")};
+    }
     case schema::Record::HANDOVER: {
       const schema::Handover::Reader handover = in.getHandover();
-      return Handover{handover.getEpoch(), read_credits(handover.getExact())};
+      return Handover{handover.getEpoch(), read_credits(handover.getExact()), read_credits(handover.getAdvance())};
     }
     case schema::Record::LEAVING:
       return Leaving{};

@@ -317,6 +317,19 @@ std::vector<CreditEntry> Ledger::exact(std::uint32_t epoch,
   return entries;
 }
 
+std::vector<CreditEntry> Ledger::advance(const std::vector<CreditEntry>& exact) const {
+  std::vector<CreditEntry> entries;
+  const std::uint64_t grant = impl_->config.grant;
+  for (const CreditEntry& from : exact) {
+    const Blocks block = blocks(from.spi_in);
+    if (block.out <= grant && block.in <= grant) continue;
+    entries.push_back({from.spi_in, from.instance, from.epoch + 1,
+                       saturated_add(from.out_limit, std::max(block.out, grant)),
+                       saturated_add(from.in_bound, std::max(block.in, grant))});
+  }
+  return entries;
+}
+
 std::vector<CardCredits> Ledger::store(const std::vector<CreditEntry>& entries) {
   std::vector<CardCredits> credits;
   credits.reserve(entries.size());

@@ -72,6 +72,9 @@ class Ledger {
   // Handover: the exact counters as limits of `epoch` (the old one): the next epoch starts exactly there.
   std::vector<CreditEntry> exact(std::uint32_t epoch,
                                  const std::function<std::optional<CountersNow>(std::uint32_t)>& counters) const;
+  // Handover: of the `exact` counters, one block of its own size for each SA whose block is above the implicit grant,
+  // as explicit limits of the next epoch. Who sends them keeps them as the partner's: that is their acknowledgement.
+  std::vector<CreditEntry> advance(const std::vector<CreditEntry>& exact) const;
 
   // --- standby
   // Stores what the active reserved (never lowers within an epoch); returns what to write to the card.

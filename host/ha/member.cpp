@@ -9,7 +9,7 @@ namespace {
 constexpr Duration kJoinCheck = std::chrono::seconds(5);
 constexpr std::size_t kEventsPerTurn = 512;
 constexpr std::size_t kPuntsPerTurn = 256;
-constexpr std::size_t kBeyondMax = 1024;  // packets held for a bound to rise; the oldest go
+constexpr Duration kInjectAgain = std::chrono::milliseconds(2);  // the card empties its ring meanwhile
 
 std::vector<sad::ProtectRule> protect_rules(const ike::Config& config,
                                             std::vector<std::pair<std::string, std::string>>& tags) {
@@ -184,6 +184,7 @@ void Member::remove_children(ike::LocalSpi owner, const std::set<std::uint32_t>&
     }
     sad_.remove(spi);
     ledger_->remove(spi);
+    beyond_.forget(spi);
     packets_seen_.erase(spi);
     usage_.remove(spi);
     owners_.erase(spi);
@@ -201,9 +202,11 @@ void Member::own(std::uint32_t spi_in, ike::LocalSpi owner) {
   owned_.insert({owner, spi_in});
 }
 
-void Member::write(const std::vector<CardCredits>& credits) {
-  for (const CardCredits& credit : credits) sad_.set_credits(credit.spi_in, credit.out, credit.in);
-  if (!beyond_.empty()) release_beyond();
+void Member::write(TimePoint now, const std::vector<CardCredits>& credits) {
+  for (const CardCredits& credit : credits) {
+    sad_.set_credits(credit.spi_in, credit.out, credit.in);
+    if (beyond_.holds(credit.spi_in)) release_beyond(now, credit.spi_in);
+  }
 }
 
 std::optional<CountersNow> Member::counters(std::uint32_t spi_in) const {
@@ -262,21 +265,18 @@ void Member::hold_beyond(TimePoint now, const driver::PuntView& punt) {
   std::uint64_t number = (credit->in_bound & ~std::uint64_t{0xffffffff}) | low;
   if (number + (std::uint64_t{1} << 31) < credit->in_bound) number += std::uint64_t{1} << 32;
   if (number >= credit->in_bound) ledger_->on_inbound(now, *spi, number);
-  if (beyond_.size() == kBeyondMax) beyond_.pop_front();
-  beyond_.push_back({*spi, number, {punt.packet.begin(), punt.packet.end()}});
-  release_beyond();
+  beyond_.hold(*spi, number, punt.packet);
+  // The bound may have risen since the card looked.
+  if (number < credit->in_bound) release_beyond(now, *spi);
 }
 
-void Member::release_beyond() {
-  std::erase_if(beyond_, [this](const Beyond& held) {
-    const auto credit = ledger_->in_force(held.spi_in);
-    if (credit && held.number >= credit->in_bound) return false;
-    if (!credit) return true;
-    if (auto sent = card_.inject(card::InjectKind::kOpen, card::Port::kOuter, held.packet); !sent) {
-      log_.warning("card: inject: " + sent.error().text);
-    }
-    return true;
+void Member::release_beyond(TimePoint now, std::uint32_t spi_in) {
+  const auto credit = ledger_->in_force(spi_in);
+  if (!credit) return beyond_.forget(spi_in);
+  beyond_.release(spi_in, credit->in_bound, [this](ByteView packet) {
+    return card_.inject(card::InjectKind::kOpen, card::Port::kOuter, packet).ok();
   });
+  if (!beyond_.due().empty()) beyond_at_ = std::min(beyond_at_, now + kInjectAgain);
 }
 
 // RFC 6311 5.2, peer side: the number rises by a floor that holds until the card has passed it.
@@ -366,6 +366,13 @@ void Member::timers(TimePoint now) {
   }
   if (role_ == Role::kActive && now >= usage_deadline_) scan_usage(now);
   if (now >= relimit_deadline_) relimit(now);
+  if (now >= handover_at_) finish_handover(now);
+  if (now >= hold_at_) hold(now);
+  if (now >= reserve_at_) reserve_ahead(now);
+  if (now >= beyond_at_) {
+    beyond_at_ = kNever;
+    for (const std::uint32_t spi : std::set(beyond_.due())) release_beyond(now, spi);
+  }
   if (now >= handover_deadline_) check_handover(now);
   if (now >= probe_deadline_) {
     probe_deadline_ = kNever;
@@ -386,8 +393,9 @@ void Member::timers(TimePoint now) {
 }
 
 TimePoint Member::next_deadline() const {
-  TimePoint next = std::min({lonely_deadline_, handover_deadline_, announce_deadline_, scan_deadline_, probe_deadline_,
-                             preempt_deadline_, relimit_deadline_});
+  TimePoint next =
+      std::min({lonely_deadline_, handover_at_, hold_at_, reserve_at_, beyond_at_, handover_deadline_,
+                announce_deadline_, scan_deadline_, probe_deadline_, preempt_deadline_, relimit_deadline_});
   if (link_.is_open()) next = std::min(next, link_.next_deadline());
   if (role_ == Role::kActive) next = std::min({next, usage_deadline_, ike_.next_deadline()});
   return next;

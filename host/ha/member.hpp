@@ -16,6 +16,7 @@
 #include "driver/card.hpp"
 #include "host/base/log.hpp"
 #include "host/base/random.hpp"
+#include "host/ha/beyond_bound.hpp"
 #include "host/ha/heartbeat.hpp"
 #include "host/ha/incarnation_store.hpp"
 #include "host/ha/ledger.hpp"
@@ -157,12 +158,6 @@ class Member final : private ike::ChildSlots {
     std::uint64_t number;  // of the record that must be acknowledged first
     ike::Datagram datagram;
   };
-  // An authentic ESP packet beyond the inbound bound, until the partner knows a higher one (N3).
-  struct Beyond {
-    std::uint32_t spi_in;
-    std::uint64_t number;
-    Bytes packet;
-  };
   struct InFlight {
     std::uint64_t number;
     std::vector<CreditEntry> entries;
@@ -194,10 +189,10 @@ class Member final : private ike::ChildSlots {
   void handle_event(TimePoint now, const card::Event& event);
   void handle_punt(TimePoint now, const driver::PuntView& punt);
   void hold_beyond(TimePoint now, const driver::PuntView& punt);
-  void release_beyond();
+  void release_beyond(TimePoint now, std::uint32_t spi_in);
   void jump_outbound(TimePoint now, const ike::OutboundJump& jump);
   void collect_wishes(TimePoint now);
-  void write(const std::vector<CardCredits>& credits);
+  void write(TimePoint now, const std::vector<CardCredits>& credits);
   std::optional<CountersNow> counters(std::uint32_t spi_in) const;
 
   // member_sync.cpp: the partner
@@ -258,11 +253,20 @@ class Member final : private ike::ChildSlots {
   void become_active(TimePoint now, Cause cause, std::uint32_t epoch);
   void step_down(TimePoint now, const std::string& why);
   void forget_all();
+  void begin_handover(TimePoint now);
+  void finish_handover(TimePoint now);
+  void prepare_for_handover(TimePoint now);
+  void partner_ready(TimePoint now, const HandoverReady& ready);
+  void hold(TimePoint now);
+  std::uint64_t traffic() const;
+  void draw_back(TimePoint now);
   void hand_over(TimePoint now);
   void check_handover(TimePoint now);
   bool handover_in_time(TimePoint now) const;
   void go_solo(TimePoint now);
+  void reserve_ahead(TimePoint now);
   void announce(TimePoint now);
+  void say(card::Port port, const IpAddress& address, const wire::Mac& mac, const wire::Mac& from);
   void active_lost(TimePoint now);
   bool active_is_silent(TimePoint now) const;
   bool reserve_activation(std::uint64_t activation);
@@ -299,7 +303,8 @@ class Member final : private ike::ChildSlots {
   std::set<std::pair<ike::LocalSpi, std::uint32_t>> owned_;  // the same by owner: no search over all SAs at each change
   std::map<ike::LocalSpi, std::uint32_t> pending_slots_;     // standby: SPIs held for requests under way
   std::deque<Held> gated_;
-  std::deque<Beyond> beyond_;
+  BeyondBound beyond_;
+  TimePoint beyond_at_ = kNever;  // the card had no room for some of them
   std::deque<InFlight> credits_in_flight_;
   std::map<std::uint32_t, std::uint64_t> packets_seen_;  // by spi_in, at the last scan
   std::vector<std::uint32_t> unusable_;                  // children that the card refused: to be deleted
@@ -329,6 +334,13 @@ class Member final : private ike::ChildSlots {
   TimePoint usage_deadline_ = kNever;
   TimePoint relimit_deadline_ = kNever;
   TimePoint lonely_deadline_ = kNever;
+  TimePoint reserve_at_ = kNever;   // the next activation number is to be made durable
+  TimePoint handover_at_ = kNever;  // until then the partner gets ready, and the traffic is drawn over to it
+  bool partner_is_ready_ = false;   // for this handover
+  TimePoint drain_end_ = kNever;
+  std::uint64_t drained_ = 0;    // traffic() at the last look
+  TimePoint hold_at_ = kNever;   // to be prolonged
+  TimePoint hold_end_ = kNever;  // at the latest
   TimePoint handover_deadline_ = kNever;
   TimePoint announce_deadline_ = kNever;
   unsigned announces_left_ = 0;

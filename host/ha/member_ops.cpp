@@ -154,7 +154,7 @@ Result<void, std::string> Member::lead_alone(TimePoint now) {
 void Member::yield_if_wanted(TimePoint now) {
   if (role_ != Role::kActive || may_lead()) return;
   if (partnership_ == Partnership::kPaired && link_.is_joined() && hooks_.partner().may_lead) {
-    hand_over(now);
+    begin_handover(now);
   } else {
     log_.warning("to stand by, but no partner can take over: serving until one can");
   }

@@ -9,6 +9,13 @@ namespace tandem::ha {
 namespace {
 
 constexpr unsigned kAnnounces = 4;
+constexpr std::uint32_t kHandoverPrepareSince = 2;  // schema version
+// A card whose counters stand still for so long has gone through what neighbours sent before they learned of the new
+// way.
+constexpr Duration kDrain = std::chrono::milliseconds(10);
+constexpr Duration kDrainMax = std::chrono::milliseconds(200);  // some neighbour does not learn it
+constexpr Duration kHoldMax = std::chrono::milliseconds(300);
+constexpr Duration kReserveDelay = std::chrono::milliseconds(200);
 constexpr Duration kAnnounceInterval = std::chrono::milliseconds(250);
 
 }  // namespace
@@ -104,28 +111,36 @@ void Member::become_active(TimePoint now, Cause cause, std::uint32_t epoch) {
   }
   apply(now, ike_.become_active(now, view(), keeps));
   if (keeps) carry_usage(now);
-  handover_deadline_ = kNever;
-  reserve_activation(activation_ + 1);
-  if (cause == Cause::kHandover) replicate(now, ActivationNotice{config_.id, std::max(activation_, reserved_)});
+  handover_deadline_ = handover_at_ = kNever;
+  reserve_at_ = now + kReserveDelay;
+  if (cause == Cause::kHandover) replicate(now, ActivationNotice{config_.id, activation_});
   flush_reservations(now);
   collect_wishes(now);
+}
+
+// Ahead, so that the next takeover need not wait for the disk; and not at once, so that this one does not either.
+void Member::reserve_ahead(TimePoint now) {
+  reserve_at_ = kNever;
+  if (reserved_ != 0 || left_ || !reserve_activation(activation_ + 1) || !replicating()) return;
+  replicate(now, ActivationNotice{config_.id, reserved_});
 }
 
 void Member::announce(TimePoint now) {
   announce_deadline_ = kNever;
   if (role_ != Role::kActive || announces_left_ == 0) return;
-  const auto say = [this](card::Port port, const wire::Mac& mac, const IpAddress& address) {
-    if (address.family != Family::kIpv4) return;
-    for (const Bytes& frame :
-         {wire::build_gratuitous_arp_request(mac, address), wire::build_gratuitous_arp_reply(mac, address)}) {
-      if (auto sent = card_.inject(card::InjectKind::kFrame, port, frame); !sent) {
-        log_.warning("announcement: " + sent.error().text);
-      }
-    }
-  };
-  say(card::Port::kOuter, config_.outer_mac, config_.outer.address);
-  say(card::Port::kInner, config_.inner_mac, config_.inner.address);
+  say(card::Port::kOuter, config_.outer.address, config_.outer_mac, config_.outer_mac);
+  say(card::Port::kInner, config_.inner.address, config_.inner_mac, config_.inner_mac);
   if (--announces_left_ > 0) announce_deadline_ = now + kAnnounceInterval;
+}
+
+// To all neighbours, by a frame from `from`: `address` is at `mac`.
+void Member::say(card::Port port, const IpAddress& address, const wire::Mac& mac, const wire::Mac& from) {
+  if (address.family != Family::kIpv4) return;
+  for (const Bytes& frame : wire::build_gratuitous_arp(mac, address, from)) {
+    if (auto sent = card_.inject(card::InjectKind::kFrame, port, frame); !sent) {
+      log_.warning("announcement: " + sent.error().text);
+    }
+  }
 }
 
 void Member::go_solo(TimePoint now) {
@@ -158,6 +173,7 @@ void Member::step_down(TimePoint now, const std::string& why) {
   partnership_ = Partnership::kSolo;
   in_sync_ = false;
   announces_left_ = 0;
+  handover_at_ = kNever;
   output_.own_addresses = false;
   output_.drop_session = why;
   session_down(now);
@@ -241,11 +257,73 @@ Result<void, std::string> Member::take_over(TimePoint now) {
                    " is in maintenance or told to stand by"};
   }
   if (role_ == Role::kActive) {
-    hand_over(now);
+    begin_handover(now);
   } else {
     replicate(now, HandoverRequest{});
   }
   return {};
+}
+
+// Without loss: once the partner holds its wires, the neighbours are sent there. What they send from then on waits at
+// the partner; what they sent before is still served here, until the card has gone through it.
+void Member::begin_handover(TimePoint now) {
+  if (handover_at_ != kNever) return;
+  if (partner_schema_ < kHandoverPrepareSince) return hand_over(now);
+  replicate(now, HandoverPrepare{});
+  partner_is_ready_ = false;
+  handover_at_ = now + config_.handover_wait;
+}
+
+void Member::partner_ready(TimePoint now, const HandoverReady& ready) {
+  if (role_ != Role::kActive || handover_at_ == kNever || partner_is_ready_) return;
+  partner_is_ready_ = true;
+  handover_at_ = now + kDrain;
+  drain_end_ = now + kDrainMax;
+  drained_ = traffic();
+  announces_left_ = 0;  // of a takeover just before
+  say(card::Port::kOuter, config_.outer.address, ready.outer_mac, config_.outer_mac);
+  say(card::Port::kInner, config_.inner.address, ready.inner_mac, config_.inner_mac);
+}
+
+std::uint64_t Member::traffic() const {
+  return card_.counter(card::Counter::kSealed) + card_.counter(card::Counter::kOpened);
+}
+
+void Member::finish_handover(TimePoint now) {
+  handover_at_ = kNever;
+  if (role_ != Role::kActive) return;
+  const bool can = partnership_ == Partnership::kPaired && link_.is_joined() && hooks_.partner().may_lead;
+  if (!can || !partner_is_ready_) {
+    log_.warning("no handover: the partner " + std::string(can ? "did not get ready" : "cannot take over any more"));
+    return draw_back(now);
+  }
+  const std::uint64_t seen = traffic();
+  const bool done = std::exchange(drained_, seen) == seen && beyond_.size() == 0;
+  if (done || now >= drain_end_) return hand_over(now);
+  handover_at_ = now + kDrain;
+}
+
+void Member::draw_back(TimePoint now) {
+  announces_left_ = kAnnounces;
+  announce(now);
+}
+
+void Member::prepare_for_handover(TimePoint now) {
+  if (!in_sync_) return;
+  hold_end_ = now + kHoldMax;
+  hold(now);
+  replicate(now, HandoverReady{config_.outer_mac, config_.inner_mac});
+}
+
+// In pieces shorter than a takeover's silence, and only while the active is heard: where its heartbeats come by a wire
+// that is held, the hold must not make it look dead.
+void Member::hold(TimePoint now) {
+  hold_at_ = kNever;
+  const PartnerView partner = hooks_.partner();
+  if (role_ != Role::kStandby || !in_sync_ || now >= hold_end_) return;
+  if (!partner.heard || now - partner.last_heard > config_.heartbeat.lease / 2) return;
+  card_.hold_wires(to_ns(now + config_.heartbeat.lease));
+  hold_at_ = now + config_.heartbeat.lease / 2;
 }
 
 void Member::hand_over(TimePoint now) {
@@ -253,17 +331,20 @@ void Member::hand_over(TimePoint now) {
   if (auto settled = card_.settle(); !settled) {
     log_.error("handover: " + settled.error().text);
     card_.activate(epoch_, incarnation(), true, false);
+    draw_back(now);
     return;
   }
   const auto exact = ledger_->exact(epoch_, [this](std::uint32_t spi) { return counters(spi); });
+  const auto advance = partner_schema_ < kHandoverPrepareSince ? std::vector<CreditEntry>{} : ledger_->advance(exact);
   tell_all_usage(now);
-  replicate(now, Handover{epoch_ + 1, exact});
+  replicate(now, Handover{epoch_ + 1, exact, advance});
   // We keep all that the partner has: from here on we are its standby, in sync by construction.
   std::vector<ike::IkeSaState> states;
   for (const ike::LocalSpi spi : ike_.sas()) states.push_back(ike_.state(spi)->clone());
   ike_.become_standby();
   for (ike::IkeSaState& state : states) ike_.adopt(now, std::move(state));
-  write(ledger_->store_exact(exact));
+  write(now, ledger_->store_exact(exact));
+  write(now, ledger_->store(advance));
   ++epoch_;  // the partner's from here on: whoever takes over after it enters a later one (N2)
   gated_.clear();
   credits_in_flight_.clear();
@@ -305,7 +386,7 @@ void Member::leave(TimePoint now) {
   role_ = Role::kStandby;
   in_sync_ = false;
   left_ = true;
-  lonely_deadline_ = handover_deadline_ = probe_deadline_ = preempt_deadline_ = kNever;
+  lonely_deadline_ = handover_at_ = handover_deadline_ = probe_deadline_ = preempt_deadline_ = kNever;
   partnership_ = Partnership::kSolo;
   output_.own_addresses = false;
   output_.release = config_.witness;

@@ -200,7 +200,7 @@ void Member::flush_reservations(TimePoint now) {
     if (shared) {
       send_credits(now, std::move(entries));
     } else {
-      write(ledger_->acknowledged(entries));
+      write(now, ledger_->acknowledged(entries));
     }
   }
 }
@@ -214,7 +214,7 @@ void Member::acknowledged(TimePoint now, std::uint64_t number) {
     return;
   }
   while (!credits_in_flight_.empty() && credits_in_flight_.front().number <= number) {
-    write(ledger_->acknowledged(credits_in_flight_.front().entries));
+    write(now, ledger_->acknowledged(credits_in_flight_.front().entries));
     credits_in_flight_.pop_front();
   }
   if (secrets_end_ != 0 && number >= secrets_end_) use_secrets();
@@ -234,10 +234,12 @@ void Member::handle_record(TimePoint now, Record record) {
   if (role_ == Role::kActive) {
     if (std::holds_alternative<HandoverRequest>(record)) {
       if (partnership_ == Partnership::kPaired) {
-        hand_over(now);
+        begin_handover(now);
       } else {
         log_.warning("handover refused: the members are not in sync");
       }
+    } else if (const auto* ready = std::get_if<HandoverReady>(&record); ready != nullptr) {
+      partner_ready(now, *ready);
     } else if (std::holds_alternative<Leaving>(record)) {
       output_.partner_left = true;
     } else if (const auto* notice = std::get_if<ActivationNotice>(&record); notice != nullptr) {
@@ -261,7 +263,7 @@ void Member::handle_record(TimePoint now, Record record) {
                    release_pending_slot(remove.spi);
                    ike_.forget(remove.spi);
                  },
-                 [&](Credits& credits) { write(ledger_->store(credits.entries)); },
+                 [&](Credits& credits) { write(now, ledger_->store(credits.entries)); },
                  [&](NextHopUpdate& hop) {
                    slow_path_.adopt({static_cast<card::Port>(hop.port), hop.address, hop.mac});
                  },
@@ -286,6 +288,8 @@ void Member::handle_record(TimePoint now, Record record) {
                              std::to_string(sad_.size()) + " CHILD SAs");
                  },
                  [&](HandoverRequest&) { log_.warning("handover requested, but this member is not active"); },
+                 [&](HandoverPrepare&) { prepare_for_handover(now); },
+                 [&](HandoverReady&) {},
                  [&](Handover& handover) {
                    if (!in_sync_) {
                      log_.error("handover refused: not in sync");
@@ -295,9 +299,10 @@ void Member::handle_record(TimePoint now, Record record) {
                      log_.error("handover refused: it came too late");
                      return;
                    }
-                   write(ledger_->store_exact(handover.exact));
+                   write(now, ledger_->store_exact(handover.exact));
                    handed_from_ = hooks_.partner().activation;
                    become_active(now, Cause::kHandover, handover.epoch);
+                   write(now, ledger_->acknowledged(handover.advance));
                  },
                  [&](Leaving&) { output_.partner_left = true; },
                  [&](Usage& usage) { adopt_usage(usage); },

@@ -105,10 +105,19 @@ struct InSync {
 };
 // Planned takeover, standby to active: please hand over.
 struct HandoverRequest {};
-// Active to standby, after it has stopped speaking: the exact counters; speak from `epoch` on.
+// Active to standby: a handover follows. Leave the wires unread, so that what arrives meanwhile waits for the new
+// active. To partners of schema version 2.
+struct HandoverPrepare {};
+// Its answer: the wires are held; neighbours may send to these from now on.
+struct HandoverReady {
+  std::array<std::uint8_t, 6> outer_mac{}, inner_mac{};
+};
+// Active to standby, after it has stopped speaking: the exact counters; speak from `epoch` on. `advance`: explicit
+// limits of `epoch`, of SAs so fast that the implicit grant would not last until the first acknowledgement.
 struct Handover {
   std::uint32_t epoch = 0;
   std::vector<CreditEntry> exact;
+  std::vector<CreditEntry> advance;
 };
 // A member leaves in good order: the other need not wait for silence.
 struct Leaving {};
@@ -122,6 +131,7 @@ struct TicketsUsed {
 };
 
 using Record = std::variant<SnapshotBegin, IkeUpsert, IkeRemove, Credits, NextHopUpdate, ActivationNotice, SnapshotEnd,
-                            InSync, HandoverRequest, Handover, Leaving, Usage, Flows, SecretsUpdate, TicketsUsed>;
+                            InSync, HandoverRequest, Handover, Leaving, Usage, Flows, SecretsUpdate, TicketsUsed,
+                            HandoverPrepare, HandoverReady>;
 
 }  // namespace tandem::ha

@@ -82,6 +82,8 @@ struct Record {
     flows @13 :List(Flow);  # since version 2
     clusterSecrets @14 :ClusterSecrets;  # since version 2
     ticketsUsed @15 :List(UsedTicket);  # since version 2
+    handoverPrepare @16 :Void;  # since version 2: hold the wires, a handover follows
+    handoverReady @17 :Ready;  # since version 2: the wires are held
   }
 }
 
@@ -98,6 +100,13 @@ struct Credit {
 struct Handover {
   epoch @0 :UInt32;
   exact @1 :List(Credit);
+  advance @2 :List(Credit);  # since version 2: explicit limits of `epoch`; others have the implicit grant
+}
+
+# Where neighbours may send from now on; 6 octets each.
+struct Ready {
+  outerMac @0 :Data;
+  innerMac @1 :Data;
 }
 
 # What one SA pair has carried over all members, at most a second ago.

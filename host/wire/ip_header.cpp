@@ -74,10 +74,6 @@ std::optional<Bytes> copied_options(ByteView options) {
   return copied;
 }
 
-Bytes gratuitous(const Mac& mac, const IpAddress& address, bool request) {
-  return build_arp({request, mac, address, request ? Mac{} : kBroadcast, address}, kBroadcast);
-}
-
 Mac mac_of(Reader& reader) {
   Mac mac{};
   for (std::uint8_t& octet : mac) octet = reader.u8();
@@ -177,8 +173,12 @@ Bytes build_arp(const ArpFrame& arp, const Mac& link_target) {
   return writer.finish();
 }
 
-Bytes build_gratuitous_arp_request(const Mac& mac, const IpAddress& address) { return gratuitous(mac, address, true); }
-Bytes build_gratuitous_arp_reply(const Mac& mac, const IpAddress& address) { return gratuitous(mac, address, false); }
+std::array<Bytes, 2> build_gratuitous_arp(const Mac& mac, const IpAddress& address, const Mac& from) {
+  std::array<Bytes, 2> frames{build_arp({true, mac, address, {}, address}, kBroadcast),
+                              build_arp({false, mac, address, kBroadcast, address}, kBroadcast)};
+  for (Bytes& frame : frames) std::copy(from.begin(), from.end(), frame.begin() + sizeof(Mac));
+  return frames;
+}
 
 std::optional<ArpFrame> parse_arp(ByteView frame) {
   Reader reader(frame);

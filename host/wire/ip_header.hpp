@@ -70,9 +70,9 @@ Bytes build_udp(const Ipv4Header& header, std::uint16_t source_port, std::uint16
                 bool checksum = true);
 
 // Unsolicited announcements of (mac, address): an ARP request with both protocol addresses equal, and the reply form,
-// as broadcast Ethernet frames of 60 octets (RFC 5227 3). Precondition: an IPv4 address.
-Bytes build_gratuitous_arp_request(const Mac& mac, const IpAddress& address);
-Bytes build_gratuitous_arp_reply(const Mac& mac, const IpAddress& address);
+// as broadcast Ethernet frames of 60 octets (RFC 5227 3). The frames come from the station `from`: where that is not
+// `mac`, switches do not learn `mac` at our port. Precondition: an IPv4 address.
+std::array<Bytes, 2> build_gratuitous_arp(const Mac& mac, const IpAddress& address, const Mac& from);
 
 // Who has / is at: of an Ethernet frame; nothing when it is no ARP for IPv4 over Ethernet.
 struct ArpFrame {

@@ -32,6 +32,9 @@ constexpr std::uint64_t make_iv(std::uint16_t incarnation, std::uint64_t counter
   return std::uint64_t{incarnation} << 48 | (counter & kIvCounterMax);
 }
 
+// A hold that lies further ahead is none: a card must not go deaf because a host erred or died.
+constexpr std::uint64_t kHoldMaxNs = 1000000000;
+
 constexpr std::uint32_t kPortAddressesMax = 16;
 
 // Host-owned, double-buffered like a policy (config_generation selects the copy).
@@ -70,12 +73,14 @@ struct Registers {
   std::uint64_t lease_deadline_ns;  // in card time; no ESP is sealed or opened at or after it
   std::uint32_t grant;              // the implicit grant G, numbers (credit_start)
   std::uint32_t config_generation;
-  std::uint8_t reserved1[104];
+  std::uint64_t hold_deadline_ns;  // in card time; before it an unarmed card leaves its wires unread
+  std::uint8_t reserved1[96];
   CardConfig config[2];
   // Card to host.
   std::uint64_t counters[kCountersMax];
 };
 static_assert(offsetof(Registers, activation) == 128, "layout");
+static_assert(offsetof(Registers, hold_deadline_ns) == 152, "layout");
 static_assert(offsetof(Registers, config) == 256, "layout");
 static_assert(offsetof(Registers, counters) == 1408, "layout");
 static_assert(sizeof(Registers) == 1920, "layout");

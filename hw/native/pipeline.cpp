@@ -303,6 +303,16 @@ bool Pipeline::may_speak(std::uint64_t now_ns) const {
   return gate(in).fate == Fate::kContinue;
 }
 
+bool Pipeline::holds_wires(std::uint64_t now_ns) const {
+  const Registers& registers = impl_->memory->registers;
+  HoldIn in;
+  // The activation last: a card that is armed between the two reads must not be held.
+  in.hold_deadline_ns = load_acquire(&registers.hold_deadline_ns);
+  in.activation = load_acquire(&registers.activation);
+  in.now_ns = now_ns;
+  return card::holds_wires(in);
+}
+
 bool Pipeline::speaks_for_virtual(Port port, const Packet& frame) const {
   if (frame.octets < kEthernetOctets) {
     return false;

@@ -57,6 +57,9 @@ class Pipeline {
   // did not send a batch at once asks again immediately before it does (N7).
   bool may_speak(std::uint64_t now_ns) const;
 
+  // True while nothing shall be taken off the wires (Registers::hold_deadline_ns). Asked before each batch.
+  bool holds_wires(std::uint64_t now_ns) const;
+
   // True when a frame of the host's stack, about to leave by `port`, speaks for a virtual address: it may do so only
   // while may_speak() (HA-014). Readable octets behind a short frame: kTailroom.
   bool speaks_for_virtual(Port port, const Packet& frame) const;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// May this card speak? Armed, and the lease not over. Serves N5, N7.
+// May this card speak? Armed, and the lease not over. May it listen? Serves N5, N7.
 #pragma once
 
 #include <cstdint>
@@ -22,6 +22,19 @@ inline Outcome gate(const GateIn& in) {
     return drop(Counter::kDropNotArmed);
   }
   return in.now_ns < in.lease_deadline_ns ? proceed() : drop(Counter::kDropLease);
+}
+
+struct HoldIn {
+  std::uint64_t activation;
+  std::uint64_t hold_deadline_ns;
+  std::uint64_t now_ns;
+};
+
+// Shall the wires stay unread? A standby that is about to be handed the service lets arriving frames wait where they
+// are, instead of dropping them, until it is armed or the hold is over.
+inline bool holds_wires(const HoldIn& in) {
+  return !activation_armed(in.activation) && in.now_ns < in.hold_deadline_ns &&
+         in.hold_deadline_ns - in.now_ns <= kHoldMaxNs;
 }
 
 }  // namespace card

@@ -45,6 +45,7 @@ class TapCard final : public driver::Card {
   std::uint64_t activation() const override { return inner_->activation(); }
   void renew_lease(std::uint64_t deadline_ns) override;
   std::uint64_t lease_deadline_ns() const override { return inner_->lease_deadline_ns(); }
+  void hold_wires(std::uint64_t deadline_ns) override { inner_->hold_wires(deadline_ns); }
   void set_grant(std::uint32_t numbers) override { inner_->set_grant(numbers); }
   driver::CardResult<> configure(const card::CardConfig& config) override { return inner_->configure(config); }
   driver::CardResult<> install_outbound(std::uint32_t index, const card::OutboundPolicy& policy,

@@ -129,7 +129,7 @@ std::vector<Bytes> corpus() {
   seeds.push_back(build_udp(header, 500, 500, test::counting(0, 200)));
   header.more_fragments = true;
   seeds.push_back(build_ipv4(header, test::counting(0, 128)));
-  seeds.push_back(build_gratuitous_arp_request({2, 0, 0, 0, 0, 1}, header.source));
+  seeds.push_back(build_gratuitous_arp({2, 0, 0, 0, 0, 1}, header.source, {2, 0, 0, 0, 0, 1})[0]);
   return seeds;
 }
 

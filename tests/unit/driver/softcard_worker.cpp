@@ -96,12 +96,6 @@ std::array<std::uint8_t, 60> inner_frame(const std::array<std::uint8_t, 6>& mac)
   return frame;
 }
 
-bool arrives(const UniqueFd& socket, int wait_ms) {
-  pollfd readable{socket.get(), POLLIN, 0};
-  std::array<std::uint8_t, 2048> frame{};
-  return ::poll(&readable, 1, wait_ms) == 1 && ::recv(socket.get(), frame.data(), frame.size(), 0) > 0;
-}
-
 // Lets one flow pass from inner to outer while the card may speak.
 void open_a_flow(HostView& host, const std::array<std::uint8_t, 6>& outer_mac,
                  const std::array<std::uint8_t, 6>& inner_mac) {
@@ -125,6 +119,59 @@ void open_a_flow(HostView& host, const std::array<std::uint8_t, 6>& outer_mac,
   host.activate(1, 1, true, false);
 }
 
+// A worker on two veth pairs, with one flow that passes from inner to outer.
+class Bench {
+ public:
+  Bench() : inside_("driver-" + std::to_string(::getpid()) + "-w"), block_(kSlots), host(block_) {
+    open_a_flow(host, outer_.mac(), inner_.mac());
+    source_ = wire_end("inner-far");
+    target_ = wire_end("outer-far");
+    frame_ = inner_frame(inner_.mac());
+  }
+  ~Bench() { stop(); }
+  Bench(const Bench&) = delete;
+  Bench& operator=(const Bench&) = delete;
+
+  void start() {
+    thread_ = std::thread([this] { worker_.run(); });
+  }
+  void stop() {
+    if (!thread_.joinable()) return;
+    const std::uint64_t one = 1;
+    static_cast<void>(!::write(stop_.get(), &one, sizeof(one)));
+    thread_.join();
+  }
+  bool send() { return ::send(source_.get(), frame_.data(), frame_.size(), 0) == static_cast<ssize_t>(frame_.size()); }
+  bool arrives(int wait_ms) {
+    pollfd readable{target_.get(), POLLIN, 0};
+    std::array<std::uint8_t, 2048> frame{};
+    return ::poll(&readable, 1, wait_ms) == 1 && ::recv(target_.get(), frame.data(), frame.size(), 0) > 0;
+  }
+
+ private:
+  const InNamespace inside_;
+  const UniqueFd stop_{::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)};
+  const UniqueFd notify_{::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)};
+  const UniqueFd doorbell_{::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)};
+  softcard::CardBlock block_;
+  card::Pipeline pipeline_{block_.memory(), kSlots, card::Crypto::kNative, true};
+  softcard::PortLink outer_{"outer", "tdm-out"};
+  softcard::PortLink inner_{"inner", "tdm-in"};
+  softcard::Control control_{"/tmp/tandem-driver-worker-" + std::to_string(::getpid()) + ".sock",
+                             {},
+                             block_.fd(),
+                             notify_.get(),
+                             doorbell_.get()};
+  softcard::Worker worker_{*block_.memory(), pipeline_,       outer_,      inner_,        control_,
+                           notify_.get(),    doorbell_.get(), stop_.get(), stepping_clock};
+  UniqueFd source_, target_;
+  std::array<std::uint8_t, 60> frame_{};
+  std::thread thread_;
+
+ public:
+  HostView host;
+};
+
 }  // namespace
 
 TEST_CASE("a batch worked before the lease ended does not leave after it", "[soft][N7]") {
@@ -132,39 +179,48 @@ TEST_CASE("a batch worked before the lease ended does not leave after it", "[sof
     WARN("skipped: soft card worker");
     return;
   }
-  const InNamespace inside("driver-" + std::to_string(::getpid()) + "-w");
-  const UniqueFd stop{::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)};
-  const UniqueFd notify{::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)};
-  const UniqueFd doorbell{::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)};
-  softcard::CardBlock block(kSlots);
-  card::Pipeline pipeline(block.memory(), kSlots, card::Crypto::kNative, true);
-  softcard::PortLink outer("outer", "tdm-out");
-  softcard::PortLink inner("inner", "tdm-in");
-  softcard::Control control("/tmp/tandem-driver-worker-" + std::to_string(::getpid()) + ".sock", {}, block.fd(),
-                            notify.get(), doorbell.get());
-  HostView host(block);
-  open_a_flow(host, outer.mac(), inner.mac());
-  const UniqueFd source = wire_end("inner-far");
-  const UniqueFd target = wire_end("outer-far");
   clock_now = kDeadline - 10;
   clock_step = 0;
-  softcard::Worker worker(*block.memory(), pipeline, outer, inner, control, notify.get(), doorbell.get(), stop.get(),
-                          stepping_clock);
-  std::thread thread([&worker]() { worker.run(); });
-  const auto frame = inner_frame(inner.mac());
+  Bench bench;
+  bench.start();
   // In time: it passes.
-  REQUIRE(::send(source.get(), frame.data(), frame.size(), 0) == static_cast<ssize_t>(frame.size()));
-  const bool passed = arrives(target, 2000);
+  CHECK(bench.send());
+  CHECK(bench.arrives(2000));
   // Worked at 10 before the deadline, sent at the deadline: it stays.
   clock_step = 10;
-  const bool sent = ::send(source.get(), frame.data(), frame.size(), 0) == static_cast<ssize_t>(frame.size());
-  const bool late = arrives(target, 300);
-  const std::uint64_t one = 1;
-  REQUIRE(::write(stop.get(), &one, sizeof(one)) == static_cast<ssize_t>(sizeof(one)));
-  thread.join();
-  CHECK(passed);
-  CHECK(sent);
-  CHECK_FALSE(late);
-  CHECK(host.counter(card::Counter::kBypassed) == 2);
-  CHECK(host.counter(card::Counter::kDropLease) == 1);
+  CHECK(bench.send());
+  CHECK_FALSE(bench.arrives(300));
+  bench.stop();
+  CHECK(bench.host.counter(card::Counter::kBypassed) == 2);
+  CHECK(bench.host.counter(card::Counter::kDropLease) == 1);
+}
+
+TEST_CASE("a held card leaves its wires unread until it is armed, or the hold is over", "[soft][HA-014]") {
+  if (!may_make_namespaces("soft card worker")) {
+    WARN("skipped: soft card worker");
+    return;
+  }
+  clock_now = 1000;
+  clock_step = 0;
+  Bench bench;
+  bench.host.activate(1, 1, false, false);
+  bench.host.hold_wires(2000);
+  bench.start();
+  CHECK(bench.send());
+  SECTION("armed: what waited is served") {
+    CHECK_FALSE(bench.arrives(100));
+    CHECK(bench.host.counter(card::Counter::kDropNotArmed) == 0);
+    bench.host.activate(2, 2, true, false);
+    CHECK(bench.arrives(2000));
+  }
+  SECTION("over: what waited is dropped") {
+    clock_now = 2000;
+    CHECK_FALSE(bench.arrives(100));
+    CHECK(bench.host.counter(card::Counter::kDropNotArmed) == 1);
+  }
+  SECTION("a hold too long is none") {
+    bench.host.hold_wires(2000 + card::kHoldMaxNs);
+    CHECK_FALSE(bench.arrives(100));
+    CHECK(bench.host.counter(card::Counter::kDropNotArmed) == 1);
+  }
 }

@@ -222,12 +222,15 @@ TEST_CASE("every other record comes back as it was", "[N4]") {
   round_trip(SnapshotBegin{});
   round_trip(SnapshotEnd{});
   round_trip(HandoverRequest{});
+  round_trip(HandoverPrepare{});
+  round_trip(HandoverReady{{2, 0, 0, 0, 0, 1}, {2, 0, 0, 0, 0, 2}});
   round_trip(Leaving{});
   CHECK((round_trip(IkeRemove{ike::LocalSpi{42}}).spi == ike::LocalSpi{42}));
   const std::vector<CreditEntry> entries{{1, 2, 3, 4, 5}, {6, 7, 8, ~std::uint64_t{0}, 10}};
   CHECK((round_trip(Credits{entries}).entries == entries));
-  CHECK((round_trip(Handover{9, entries}).exact == entries));
-  CHECK(round_trip(Handover{9, entries}).epoch == 9);
+  CHECK((round_trip(Handover{9, entries, {}}).exact == entries));
+  CHECK((round_trip(Handover{9, {}, entries}).advance == entries));
+  CHECK(round_trip(Handover{9, entries, {}}).epoch == 9);
   CHECK(round_trip(InSync{11}).epoch == 11);
   CHECK(round_trip(ActivationNotice{2, 99}).activation == 99);
   const NextHopUpdate hop{1, *IpAddress::parse("2001:db8::1"), {1, 2, 3, 4, 5, 6}};

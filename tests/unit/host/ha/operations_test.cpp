@@ -92,6 +92,18 @@ class Duo {
     for (Side& s : side) s.member->timers(now);
     pump();
   }
+  // Time enough for a planned takeover: the old active looks twice whether its card has gone through its wires.
+  void settle() {
+    pump();
+    for (int look = 0; look < 3; ++look) pass(milliseconds(10));
+  }
+  // The next frame that a member put out of its card; empty: none.
+  Bytes injected(std::size_t i) {
+    std::array<std::uint8_t, card::kBufferOctets> buffer{};
+    card::Packet packet{};
+    packet.data = buffer.data() + card::kHeadroom;
+    return side[i].card->process_injected(&packet, 1) == 0 ? Bytes{} : Bytes(packet.data, packet.data + packet.octets);
+  }
   Member& a() { return *side[0].member; }
   Member& b() { return *side[1].member; }
 
@@ -109,21 +121,59 @@ TEST_CASE("maintenance hands over, and the member leads no more until it ends") 
   REQUIRE(duo.a().role() == Role::kActive);
   REQUIRE(duo.b().in_sync());
   duo.a().set_maintenance(duo.now, true);
-  duo.pump();
+  duo.settle();
   CHECK(duo.a().role() == Role::kStandby);
   CHECK(duo.b().role() == Role::kActive);
   CHECK_FALSE(duo.b().take_over(duo.now).ok());
   CHECK_FALSE(duo.a().take_over(duo.now).ok());
   duo.a().verdict(duo.now, Verdict::kTakeOver);
   duo.a().verdict(duo.now, Verdict::kActiveLost);
-  duo.pump();
+  duo.settle();
   CHECK(duo.a().role() == Role::kStandby);
   duo.a().set_maintenance(duo.now, false);
-  duo.pump();
+  duo.settle();
   REQUIRE(duo.a().take_over(duo.now).ok());
-  duo.pump();
+  duo.settle();
   CHECK(duo.a().role() == Role::kActive);
   CHECK(duo.b().in_sync());
+}
+
+TEST_CASE("a handover waits until the partner holds its wires and draws the traffic there", "[N2][HA-014]") {
+  Duo duo;
+  duo.config[0].outer.address = duo.config[1].outer.address = *IpAddress::parse("192.0.2.1");
+  duo.config[1].outer_mac = {2, 0, 0, 0, 0, 2};
+  duo.start();
+  while (!duo.injected(0).empty()) {
+  }
+  REQUIRE(duo.a().take_over(duo.now).ok());
+  CHECK_FALSE(duo.side[1].card->holds_wires());
+  duo.pump();
+  CHECK(duo.side[1].card->holds_wires());
+  CHECK(duo.a().role() == Role::kActive);
+  const auto arp = wire::parse_arp(duo.injected(0));
+  REQUIRE(arp);
+  CHECK(arp->sender_mac == wire::Mac{2, 0, 0, 0, 0, 2});
+  duo.pass(milliseconds(10));
+  CHECK(duo.b().role() == Role::kActive);
+  CHECK_FALSE(duo.side[1].card->holds_wires());
+}
+
+TEST_CASE("a handover to a partner that does not get ready is called off, and the traffic drawn back") {
+  Duo duo;
+  duo.config[0].outer.address = duo.config[1].outer.address = *IpAddress::parse("192.0.2.1");
+  duo.config[0].outer_mac = {2, 0, 0, 0, 0, 1};
+  duo.start();
+  REQUIRE(duo.a().take_over(duo.now).ok());
+  duo.connected = false;
+  duo.pass(milliseconds(900));
+  while (!duo.injected(0).empty()) {
+  }
+  duo.pass(milliseconds(200));
+  CHECK(duo.a().role() == Role::kActive);
+  CHECK(duo.b().role() == Role::kStandby);
+  const auto arp = wire::parse_arp(duo.injected(0));
+  REQUIRE(arp);
+  CHECK(arp->sender_mac == wire::Mac{2, 0, 0, 0, 0, 1});
 }
 
 TEST_CASE("a member in maintenance serves until a partner can take over") {
@@ -132,11 +182,12 @@ TEST_CASE("a member in maintenance serves until a partner can take over") {
   duo.start();
   REQUIRE(duo.a().role() == Role::kActive);
   duo.a().set_maintenance(duo.now, true);
-  duo.pump();
+  duo.settle();
   CHECK(duo.a().role() == Role::kActive);
   duo.b().set_maintenance(duo.now, false);
-  duo.pump();
+  duo.settle();
   duo.pass(seconds(6));
+  duo.settle();
   CHECK(duo.a().role() == Role::kStandby);
   CHECK(duo.b().role() == Role::kActive);
 }
@@ -156,19 +207,20 @@ TEST_CASE("without preempt the higher priority leaves the service where it is; w
   duo.config[0].preempt_delay = seconds(10);
   duo.start();
   REQUIRE(duo.a().take_over(duo.now).ok());
-  duo.pump();
+  duo.settle();
   REQUIRE(duo.b().role() == Role::kActive);
   REQUIRE(duo.a().in_sync());
   // What hands over is in sync at once; the wait begins when it joins anew.
   duo.a().session_down(duo.now);
   duo.b().session_down(duo.now);
   duo.b().verdict(duo.now, Verdict::kSoloSafe);
-  duo.pump();
+  duo.settle();
   duo.connect();
   REQUIRE(duo.a().in_sync());
   duo.pass(seconds(9));
   CHECK(duo.a().role() == Role::kStandby);
   duo.pass(seconds(2));
+  duo.settle();
   CHECK((duo.a().role() == Role::kActive) == preempt);
   CHECK((duo.b().role() == Role::kStandby) == preempt);
 }
@@ -181,18 +233,18 @@ TEST_CASE("with an external manager nobody leads unasked, and a wish for a healt
   CHECK(duo.a().role() == Role::kStandby);
   CHECK(duo.b().role() == Role::kStandby);
   REQUIRE(duo.b().want_role(duo.now, Role::kActive).ok());
-  duo.pump();
+  duo.settle();
   CHECK(duo.b().role() == Role::kActive);
   REQUIRE(duo.a().in_sync());
   REQUIRE(duo.a().want_role(duo.now, Role::kActive).ok());
-  duo.pump();
+  duo.settle();
   CHECK(duo.a().role() == Role::kActive);
   CHECK(duo.b().role() == Role::kStandby);
   REQUIRE(duo.b().want_role(duo.now, Role::kStandby).ok());
-  duo.pump();
+  duo.settle();
   // Told to stand by while nobody else is to lead: better served than not.
   REQUIRE(duo.a().want_role(duo.now, Role::kStandby).ok());
-  duo.pump();
+  duo.settle();
   CHECK(duo.a().role() == Role::kActive);
 }
 

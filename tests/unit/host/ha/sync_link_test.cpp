@@ -197,7 +197,8 @@ TEST_CASE("random octets in place of a frame never crash and end the session", "
   SeededRandom random(42);
   for (unsigned round = 0; round < 3'000; ++round) {
     Couple c;
-    Bytes frame = round % 2 == 0 ? encode_hello(hello(2)) : encode_record(kNow, 1, Handover{3, {{1, 2, 3, 4, 5}}});
+    Bytes frame = round % 2 == 0 ? encode_hello(hello(2))
+                                 : encode_record(kNow, 1, Handover{3, {{1, 2, 3, 4, 5}}, {{1, 2, 4, 6, 8}}});
     for (std::uint64_t flips = 1 + random.below(4); flips > 0; --flips) {
       frame[4 + random.below(frame.size() - 4)] = static_cast<std::uint8_t>(random.below(256));
     }

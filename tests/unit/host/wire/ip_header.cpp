@@ -143,10 +143,14 @@ TEST_CASE("no ICMP error is sent about errors, later fragments or what is not be
 TEST_CASE("gratuitous ARP in both forms", "[HA-014]") {
   const Mac mac{2, 0, 0, 0, 0, 1};
   const std::string padding(36, '0');
-  CHECK(to_hex(build_gratuitous_arp_request(mac, ip("192.0.2.1"))) ==
+  const auto frames = build_gratuitous_arp(mac, ip("192.0.2.1"), mac);
+  CHECK(to_hex(frames[0]) ==
         "ffffffffffff02000000000108060001080006040001020000000001c0000201000000000000c0000201" + padding);
-  CHECK(to_hex(build_gratuitous_arp_reply(mac, ip("192.0.2.1"))) ==
+  CHECK(to_hex(frames[1]) ==
         "ffffffffffff02000000000108060001080006040002020000000001c0000201ffffffffffffc0000201" + padding);
+  const auto for_another = build_gratuitous_arp(mac, ip("192.0.2.1"), {2, 0, 0, 0, 0, 9});
+  CHECK(to_hex(for_another[0]) ==
+        "ffffffffffff02000000000908060001080006040001020000000001c0000201000000000000c0000201" + padding);
 }
 
 TEST_CASE("ARP reads as it was written, and truncations are refused") {
