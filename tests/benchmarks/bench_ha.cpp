@@ -284,7 +284,7 @@ class Bench {
     giver.append(now_, ha::InSync{1});
     shuttle();
     first_->partner().granted = now_;
-    giver.append(now_, ha::Handover{2, {}});
+    giver.append(now_, ha::Handover{2, {}, {}});
     shuttle();
     if (first_->member().role() != ha::Role::kActive) fail("the member did not go active");
     first_->member().session_down(now_);
