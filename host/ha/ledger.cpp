@@ -45,7 +45,8 @@ struct Line {
   std::uint64_t notify_at() const { return limit > block / 2 ? limit - block / 2 : 0; }
 
   void observe(TimePoint now, std::uint64_t value, const BlockRange& range) {
-    // Shorter stretches say how dense a burst is, not how fast the SA; a burst is grow()'s business.
+    // Shorter stretches say how dense a burst is, not how fast the SA; but the SA is at least as fast as if that had
+    // taken a whole one, so a fast start needs no record each few packets until then.
     const double elapsed = std::chrono::duration<double>(now - last_time).count();
     const double horizon = std::chrono::duration<double>(range.horizon).count();
     last_value = std::max(last_value, value);
@@ -54,6 +55,8 @@ struct Line {
       rate += std::clamp(elapsed / (2 * horizon), kLeastWeight, 1.0) * (sample - rate);
       sampled_value = value;
       last_time = now;
+    } else if (value > sampled_value) {
+      rate = std::max(rate, static_cast<double>(value - sampled_value) / kLeastSample);
     }
     block = block_for_rate(range);
     // The card ran dry: the smoothed rate is behind the truth. Once a limit, however many packets ran into it.
