@@ -373,6 +373,7 @@ void Member::timers(TimePoint now) {
     beyond_at_ = kNever;
     for (const std::uint32_t spi : std::set(beyond_.due())) release_beyond(now, spi);
   }
+  if (now >= snapshot_deadline_) continue_snapshot(now);
   if (now >= handover_deadline_) check_handover(now);
   if (now >= probe_deadline_) {
     probe_deadline_ = kNever;
@@ -393,9 +394,9 @@ void Member::timers(TimePoint now) {
 }
 
 TimePoint Member::next_deadline() const {
-  TimePoint next =
-      std::min({lonely_deadline_, handover_at_, hold_at_, reserve_at_, beyond_at_, handover_deadline_,
-                announce_deadline_, scan_deadline_, probe_deadline_, preempt_deadline_, relimit_deadline_});
+  TimePoint next = std::min({lonely_deadline_, handover_at_, hold_at_, reserve_at_, beyond_at_, handover_deadline_,
+                             announce_deadline_, scan_deadline_, probe_deadline_, preempt_deadline_, relimit_deadline_,
+                             snapshot_deadline_, flush_deadline_});
   if (link_.is_open()) next = std::min(next, link_.next_deadline());
   if (role_ == Role::kActive) next = std::min({next, usage_deadline_, ike_.next_deadline()});
   return next;

@@ -203,6 +203,7 @@ class Member final : private ike::ChildSlots {
   void handle_hello(TimePoint now, const Hello& hello);
   void handle_record(TimePoint now, Record record);
   void begin_join(TimePoint now);
+  void continue_snapshot(TimePoint now);
   void advance_join(TimePoint now);
   bool limits_hold() const;
   void acknowledged(TimePoint now, std::uint64_t number);
@@ -224,13 +225,16 @@ class Member final : private ike::ChildSlots {
   Use use_on_card(std::uint32_t spi_in) const;
   void limit_use(sad::SaPair& pair, const sad::UseLimits& limits) const;
   bool tells_usage() const;
-  void tell_usage(TimePoint now, std::vector<UsageEntry> entries);
+  void tell_usage(TimePoint now, const std::vector<UsageEntry>& entries);
   void tell_all_usage(TimePoint now);
+  void report_usage(const ike::IkeSaState& state, std::vector<UsageEntry>& entries);
   void look_at_use(TimePoint now, std::uint32_t spi_in, bool tell, std::vector<UsageEntry>& entries);
   void rekey_worn(TimePoint now);
   void scan_usage(TimePoint now);
   void adopt_usage(const Usage& usage);
   void carry_usage(TimePoint now);
+  void carry(std::uint32_t spi_in);
+  void carry_all(TimePoint now);
   void relimit(TimePoint now);
   void tell_flows(TimePoint now);
   void adopt_flows(const Flows& flows);
@@ -297,9 +301,10 @@ class Member final : private ike::ChildSlots {
   std::uint64_t reserved_ = 0;    // durable, unused; 0: none
   std::array<std::uint64_t, 2> known_activations_{};
   std::uint64_t takeovers_ = 0;
-  std::uint64_t snapshot_end_ = 0;  // joining: number of the record that ends the snapshot; 0: acknowledged
-  std::uint64_t credits_end_ = 0;   // joining: number of the last explicit credits; 0: none sent yet
-  std::map<std::uint32_t, ike::LocalSpi> owners_;            // by spi_in
+  std::optional<ike::LocalSpi> snapshot_from_;     // joining: IKE SAs from here on are still to be told
+  std::uint64_t snapshot_end_ = 0;                 // joining: number of the record that ends the snapshot, once told
+  std::uint64_t credits_end_ = 0;                  // joining: number of the last explicit credits; 0: none sent yet
+  std::map<std::uint32_t, ike::LocalSpi> owners_;  // by spi_in
   std::set<std::pair<ike::LocalSpi, std::uint32_t>> owned_;  // the same by owner: no search over all SAs at each change
   std::map<ike::LocalSpi, std::uint32_t> pending_slots_;     // standby: SPIs held for requests under way
   std::deque<Held> gated_;
@@ -324,15 +329,18 @@ class Member final : private ike::ChildSlots {
 
   UsageBook usage_;
   std::uint32_t partner_schema_ = 0;
-  std::uint32_t usage_cursor_ = 0;      // by spi_in: the last one looked at
-  std::vector<std::uint32_t> worn_;     // children without ESN whose numbers go to the end
-  std::deque<std::uint32_t> relimits_;  // after a takeover: children whose limits of use the card is to learn
+  std::uint32_t usage_cursor_ = 0;        // by spi_in: the last one looked at
+  std::vector<std::uint32_t> worn_;       // children without ESN whose numbers go to the end
+  std::optional<std::uint32_t> carried_;  // after a takeover: the use by others is reckoned up to this spi_in
+  std::deque<std::uint32_t> relimits_;    // reckoned, but the card is yet to learn the limits of use
 
   std::deque<sad::PacketKey> flows_to_tell_;  // of the SPD cache, when a partner has joined
 
   TimePoint usage_round_{};
   TimePoint usage_deadline_ = kNever;
   TimePoint relimit_deadline_ = kNever;
+  TimePoint snapshot_deadline_ = kNever;
+  TimePoint flush_deadline_ = kNever;
   TimePoint lonely_deadline_ = kNever;
   TimePoint reserve_at_ = kNever;   // the next activation number is to be made durable
   TimePoint handover_at_ = kNever;  // until then the partner gets ready, and the traffic is drawn over to it

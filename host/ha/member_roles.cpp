@@ -66,6 +66,7 @@ void Member::forget_all() {
   packets_seen_.clear();
   unusable_.clear();
   usage_.clear();
+  carried_.reset();
   relimits_.clear();
   flows_to_tell_.clear();
 }

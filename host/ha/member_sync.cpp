@@ -8,6 +8,10 @@ namespace tandem::ha {
 namespace {
 
 constexpr std::size_t kCreditsPerRecord = 512;
+// What one turn does for many SAs, so that it stays within a few milliseconds (tests/bench ha).
+constexpr std::size_t kSnapshotPerTurn = 256;
+constexpr std::size_t kReservationRecordsPerTurn = 4;
+constexpr std::uint64_t kSnapshotAhead = 2048;  // records unacknowledged: the snapshot waits, memory stays bounded
 
 template <typename... Handlers>
 struct Overloaded : Handlers... {
@@ -46,6 +50,7 @@ void Member::session_up(TimePoint now) {
 void Member::session_down(TimePoint now) {
   link_.close();
   hello_seen_ = false;
+  snapshot_from_.reset();
   preempt_deadline_ = kNever;
   partner_schema_ = 0;
   if (secrets_end_ != 0) secrets_end_ = ~std::uint64_t{0};
@@ -132,21 +137,46 @@ void Member::replicate(TimePoint now, const Record& record) { link_.append(now, 
 void Member::begin_join(TimePoint now) {
   partnership_ = Partnership::kJoining;
   credits_end_ = 0;
+  snapshot_end_ = 0;
+  snapshot_from_ = ike::LocalSpi{};
   replicate(now, SnapshotBegin{});
   replicate(now, ActivationNotice{config_.id, std::max(activation_, reserved_)});
   share_recovery(now);
-  for (const ike::LocalSpi spi : ike_.sas()) replicate(now, IkeUpsert{ike_.state(spi)->clone()});
   usage_.forget_reports();
-  tell_all_usage(now);
-  for (const auto& hop : slow_path_.learned()) {
-    replicate(now, NextHopUpdate{static_cast<std::uint8_t>(hop.port), hop.address, hop.mac});
-  }
-  snapshot_end_ = link_.append(now, SnapshotEnd{});
+  carry_all(now);
   log_.info("partner joins: snapshot of " + std::to_string(ike_.sas().size()) + " IKE SAs");
   set_facts();
   // After a split it may have been the partner who announced the addresses last.
   announces_left_ = std::max(announces_left_, 1u);
   announce(now);
+  continue_snapshot(now);
+}
+
+// States that change meanwhile are told by their change, in their order; one that the walk has yet to reach is told
+// again then, as it stands.
+void Member::continue_snapshot(TimePoint now) {
+  snapshot_deadline_ = kNever;
+  if (!joining() || !snapshot_from_ || !link_.is_joined()) return;
+  if (link_.last_appended() - link_.last_acknowledged() >= kSnapshotAhead) return;  // acknowledged() goes on
+  const std::vector<ike::LocalSpi> slice = ike_.sas_from(*snapshot_from_, kSnapshotPerTurn);
+  std::vector<UsageEntry> usage;
+  for (const ike::LocalSpi spi : slice) {
+    const ike::IkeSaState* state = ike_.state(spi);
+    if (state == nullptr) continue;
+    replicate(now, IkeUpsert{state->clone()});
+    report_usage(*state, usage);
+  }
+  tell_usage(now, usage);
+  if (slice.size() == kSnapshotPerTurn) {
+    snapshot_from_ = ike::LocalSpi{static_cast<std::uint64_t>(slice.back()) + 1};
+    snapshot_deadline_ = now;
+    return;
+  }
+  snapshot_from_.reset();
+  for (const auto& hop : slow_path_.learned()) {
+    replicate(now, NextHopUpdate{static_cast<std::uint8_t>(hop.port), hop.address, hop.mac});
+  }
+  snapshot_end_ = link_.append(now, SnapshotEnd{});
 }
 
 bool Member::limits_hold() const {
@@ -162,7 +192,7 @@ bool Member::limits_hold() const {
 }
 
 void Member::advance_join(TimePoint now) {
-  if (!joining() || snapshot_end_ > link_.last_acknowledged()) return;
+  if (!joining() || snapshot_from_ || snapshot_end_ > link_.last_acknowledged()) return;
   if (credits_end_ > link_.last_acknowledged() || !credits_in_flight_.empty()) return;
   // The second time only if some SA outran its reservation while that was under way.
   if (credits_end_ == 0 || !limits_hold()) {
@@ -191,10 +221,15 @@ void Member::send_credits(TimePoint now, std::vector<CreditEntry> entries) {
 }
 
 void Member::flush_reservations(TimePoint now) {
+  flush_deadline_ = kNever;
   if (role_ != Role::kActive) return;
   const bool shared = partnership_ == Partnership::kPaired || (joining() && credits_end_ != 0);
-  while (ledger_->has_requests()) {
+  for (std::size_t records = 0; ledger_->has_requests(); ++records) {
     if (partnership_ == Partnership::kLosing || (shared && !link_.is_joined())) return;
+    if (records == kReservationRecordsPerTurn) {
+      flush_deadline_ = now;
+      return;
+    }
     std::vector<CreditEntry> entries = ledger_->take_requests(epoch_, kCreditsPerRecord);
     if (entries.empty()) return;
     if (shared) {
@@ -219,6 +254,7 @@ void Member::acknowledged(TimePoint now, std::uint64_t number) {
   }
   if (secrets_end_ != 0 && number >= secrets_end_) use_secrets();
   release_held(number);
+  if (snapshot_from_) snapshot_deadline_ = now;
   advance_join(now);
   flush_reservations(now);
 }

@@ -66,12 +66,17 @@ std::uint64_t Member::inbound_gap(std::uint32_t spi_in) const {
 }
 
 bool Member::tells_usage() const {
-  return replicating() && partner_schema_ >= kUsageSince &&
+  // During a snapshot each SA's use goes with its state: told before, the partner could not place it.
+  return replicating() && !snapshot_from_ && partner_schema_ >= kUsageSince &&
          link_.last_appended() - link_.last_acknowledged() < kUsageBacklog;
 }
 
-void Member::tell_usage(TimePoint now, std::vector<UsageEntry> entries) {
-  if (!entries.empty()) replicate(now, Usage{std::move(entries)});
+void Member::tell_usage(TimePoint now, const std::vector<UsageEntry>& entries) {
+  for (std::size_t at = 0; at < entries.size(); at += kUsageRecord) {
+    const auto end = std::min(entries.size(), at + kUsageRecord);
+    replicate(now, Usage{{entries.begin() + static_cast<std::ptrdiff_t>(at),
+                          entries.begin() + static_cast<std::ptrdiff_t>(end)}});
+  }
 }
 
 // One SA: told if it has moved, proof of life if it received, rekeyed before its numbers run out.
@@ -119,20 +124,30 @@ void Member::scan_usage(TimePoint now) {
   }
   tell_flows(now);
   if (!flows_to_tell_.empty()) usage_deadline_ = now + kUsageSlice;
-  tell_usage(now, std::move(entries));
+  tell_usage(now, entries);
   rekey_worn(now);
 }
 
+void Member::report_usage(const ike::IkeSaState& state, std::vector<UsageEntry>& entries) {
+  if (partner_schema_ < kUsageSince) return;
+  for (const ike::ChildSaState& child : state.children) {
+    const auto credit = ledger_->in_force(child.spi_in);
+    if (!credit) continue;
+    if (auto entry = usage_.report(child.spi_in, credit->instance, use_on_card(child.spi_in)))
+      entries.push_back(*entry);
+  }
+}
+
 void Member::tell_all_usage(TimePoint now) {
+  carry_all(now);
   if (partner_schema_ < kUsageSince) return;
   std::vector<UsageEntry> entries;
   for (const auto& [spi, owner] : owners_) {
     const auto credit = ledger_->in_force(spi);
     if (!credit) continue;
     if (auto entry = usage_.report(spi, credit->instance, use_on_card(spi))) entries.push_back(*entry);
-    if (entries.size() == kUsageRecord) tell_usage(now, std::exchange(entries, {}));
   }
-  tell_usage(now, std::move(entries));
+  tell_usage(now, entries);
 }
 
 void Member::adopt_usage(const Usage& usage) {
@@ -145,17 +160,29 @@ void Member::adopt_usage(const Usage& usage) {
 // The member before us may have used all that it had reserved: that much counts as carried, so that no hard lifetime
 // is ever stretched. The card's entries follow a few at a time; what it counts meanwhile is not lost.
 void Member::carry_usage(TimePoint now) {
-  const std::uint64_t octets = sad_.outer_mtu();
-  for (const auto& [spi, owner] : owners_) {
-    const auto entry = ledger_->in_force(spi);
-    if (!entry) continue;
-    const Use known = usage_.known(spi, entry->instance);
-    const Ledger::Floors floors = ledger_->floors(spi);
-    usage_.reserve(spi, entry->instance, above(floors.in, known.in_edge + 1), above(floors.out, known.out_next),
-                   octets);
-    relimits_.push_back(spi);
+  relimits_.clear();
+  carried_ = 0;
+  relimit_deadline_ = now;
+}
+
+void Member::carry(std::uint32_t spi_in) {
+  const auto entry = ledger_->in_force(spi_in);
+  if (!entry) return;
+  const Use known = usage_.known(spi_in, entry->instance);
+  const Ledger::Floors floors = ledger_->floors(spi_in);
+  usage_.reserve(spi_in, entry->instance, above(floors.in, known.in_edge + 1), above(floors.out, known.out_next),
+                 sad_.outer_mtu());
+}
+
+// Before anything is told to a partner that may have to go on from it.
+void Member::carry_all(TimePoint now) {
+  if (!carried_) return;
+  for (auto at = owners_.upper_bound(*carried_); at != owners_.end(); ++at) {
+    carry(at->first);
+    relimits_.push_back(at->first);
   }
-  relimit_deadline_ = relimits_.empty() ? kNever : now;
+  carried_.reset();
+  relimit_deadline_ = now;
 }
 
 // The SPD cache, lazily: without it every flow would miss once after a takeover, all at the same moment.
@@ -187,6 +214,16 @@ void Member::adopt_flows(const Flows& flows) {
 }
 
 void Member::relimit(TimePoint now) {
+  while (carried_ && relimits_.size() < kRelimitsPerTurn) {
+    const auto next = owners_.upper_bound(*carried_);
+    if (next == owners_.end()) {
+      carried_.reset();
+      break;
+    }
+    carried_ = next->first;
+    carry(next->first);
+    relimits_.push_back(next->first);
+  }
   for (std::size_t i = 0; i < kRelimitsPerTurn && !relimits_.empty(); ++i) {
     const std::uint32_t spi = relimits_.front();
     relimits_.pop_front();
@@ -197,7 +234,7 @@ void Member::relimit(TimePoint now) {
       if (child.spi_in == spi) install_child(now, *state, child);
     }
   }
-  relimit_deadline_ = relimits_.empty() ? kNever : now + kRelimitInterval;
+  relimit_deadline_ = relimits_.empty() && !carried_ ? kNever : now + kRelimitInterval;
 }
 
 }  // namespace tandem::ha

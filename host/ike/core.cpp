@@ -15,11 +15,15 @@ namespace tandem::ike {
 struct Core::Impl : Engine {
   using Engine::Engine;
   void dispatch(Turn& turn, const Datagram& datagram, ByteView octets);
+  // The SA that owns a child, revived; null where there is none (any more), or when we do not speak.
+  LiveSa* awake_owner(Turn& turn, std::uint32_t spi_in);
   Result<LiveSa*, CommandError> sa_for_command(LocalSpi spi);
   Result<Step, CommandError> command_on_child(TimePoint now, std::uint32_t spi_in, RequestKind kind);
 };
 
 namespace {
+
+constexpr std::size_t kDuePerTurn = 1024;  // SAs whose timers run in one turn; the others' in the next, at once
 
 Failure<CommandError> failed(CommandErrc code, std::string text) { return {CommandError{code, std::move(text)}}; }
 
@@ -66,6 +70,8 @@ void Core::Impl::dispatch(Turn& turn, const Datagram& datagram, ByteView octets)
   }
   const std::uint64_t own_spi = header->from_initiator ? spi_r : spi_i;
   if (LiveSa* sa = find(LocalSpi{own_spi})) {
+    wake(*this, turn, *sa);
+    if (sa->gone) return;
     exchange::handle_protected(*this, turn, *sa, *header, datagram, octets);
     return;
   }
@@ -96,6 +102,12 @@ void Core::Impl::dispatch(Turn& turn, const Datagram& datagram, ByteView octets)
   exchange::answer_unknown_spi(*this, turn, *header, datagram);
 }
 
+LiveSa* Core::Impl::awake_owner(Turn& turn, std::uint32_t spi_in) {
+  LiveSa* sa = active ? find_child_owner(spi_in) : nullptr;
+  if (sa != nullptr) wake(*this, turn, *sa);
+  return sa == nullptr || sa->gone ? nullptr : sa;
+}
+
 Result<LiveSa*, CommandError> Core::Impl::sa_for_command(LocalSpi spi) {
   if (!active) return failed(CommandErrc::kNotActive, "this member is not active");
   LiveSa* sa = find(spi);
@@ -113,6 +125,7 @@ Result<Step, CommandError> Core::Impl::command_on_child(TimePoint now, std::uint
     return failed(CommandErrc::kBusy, "the CHILD SA is on its way out");
   }
   Turn turn(now);
+  wake(*this, turn, *sa);
   if (!wants(*sa, kind, spi_in)) want(turn, *sa, {kind, spi_in, child->name, now, {}, 0});
   return settle(turn);
 }
@@ -139,8 +152,9 @@ Step Core::handle_timers(TimePoint now) {
   Turn turn(now);
   if (!impl_->active) return {};
   if (std::exchange(impl_->view_changed, false)) check_activations(*impl_, turn);
+  if (impl_->revival.is_under_way()) revive_some(*impl_, turn);
   exchange::keep_secrets(*impl_, turn);
-  while (!impl_->due.empty() && impl_->due.begin()->first <= now) {
+  for (std::size_t i = 0; i < kDuePerTurn && !impl_->due.empty() && impl_->due.begin()->first <= now; ++i) {
     const LocalSpi spi = impl_->due.begin()->second;
     impl_->due.erase(impl_->due.begin());
     LiveSa* sa = impl_->find(spi);
@@ -158,7 +172,7 @@ Step Core::handle_timers(TimePoint now) {
 
 TimePoint Core::next_deadline() const {
   if (!impl_->active) return kNever;
-  if (impl_->view_changed) return TimePoint{};
+  if (impl_->view_changed || impl_->revival.is_under_way()) return TimePoint{};
   TimePoint at = std::min(impl_->half_open.next_deadline(), exchange::secrets_due(*impl_));
   if (!impl_->due.empty()) at = std::min(at, impl_->due.begin()->first);
   for (const auto& [spi, attempt] : impl_->attempts) at = std::min(at, attempt.resend_at);
@@ -168,8 +182,8 @@ TimePoint Core::next_deadline() const {
 
 Step Core::handle_child_traffic(TimePoint now, std::uint32_t spi_in) {
   Turn turn(now);
-  LiveSa* sa = impl_->active ? impl_->find_child_owner(spi_in) : nullptr;
-  if (sa == nullptr) return {};
+  LiveSa* sa = impl_->awake_owner(turn, spi_in);
+  if (sa == nullptr) return impl_->settle(turn);
   sa->last_heard = now;
   const ChildSaState* child = find_child(sa->state, spi_in);
   if (child != nullptr && child->phase == ChildPhase::kInstalled && !child->carries_outbound) {
@@ -181,8 +195,8 @@ Step Core::handle_child_traffic(TimePoint now, std::uint32_t spi_in) {
 
 Step Core::handle_peer_moved(TimePoint now, std::uint32_t spi_in, const Endpoint& remote) {
   Turn turn(now);
-  LiveSa* sa = impl_->active ? impl_->find_child_owner(spi_in) : nullptr;
-  if (sa == nullptr || sa->state.nat_local || sa->state.remote == remote) return {};
+  LiveSa* sa = impl_->awake_owner(turn, spi_in);
+  if (sa == nullptr || sa->state.nat_local || sa->state.remote == remote) return impl_->settle(turn);
   impl_->log.info(name_of(*sa) + " moved to " + to_string(remote));
   sa->state.remote = remote;
   sa->last_heard = now;
@@ -196,9 +210,9 @@ void Core::note_inbound_traffic(TimePoint now, std::uint32_t spi_in) {
 
 Step Core::handle_child_expired(TimePoint now, std::uint32_t spi_in, bool hard) {
   Turn turn(now);
-  LiveSa* sa = impl_->active ? impl_->find_child_owner(spi_in) : nullptr;
+  LiveSa* sa = impl_->awake_owner(turn, spi_in);
   ChildSaState* child = sa != nullptr ? find_child(sa->state, spi_in) : nullptr;
-  if (child == nullptr || child->phase == ChildPhase::kDeleting) return {};
+  if (child == nullptr || child->phase == ChildPhase::kDeleting) return impl_->settle(turn);
   if (hard) {
     child->phase = ChildPhase::kDeleting;
     child->carries_outbound = false;
@@ -247,6 +261,7 @@ Result<Step, CommandError> Core::rekey_ike(TimePoint now, LocalSpi spi) {
   auto sa = impl_->sa_for_command(spi);
   if (!sa) return Failure{sa.error()};
   Turn turn(now);
+  wake(*impl_, turn, **sa);
   if (!impl_->wants(**sa, RequestKind::kRekeyIke, 0)) {
     impl_->want(turn, **sa, {RequestKind::kRekeyIke, 0, {}, now, {}, 0});
   }
@@ -257,6 +272,7 @@ Result<Step, CommandError> Core::close_ike(TimePoint now, LocalSpi spi) {
   auto sa = impl_->sa_for_command(spi);
   if (!sa) return Failure{sa.error()};
   Turn turn(now);
+  wake(*impl_, turn, **sa);
   impl_->want(turn, **sa, {RequestKind::kDeleteIke, 0, {}, now, {}, 0}, true);
   return impl_->settle(turn);
 }
@@ -286,6 +302,7 @@ void Core::become_standby() {
   impl_->sas.clear();
   impl_->child_owner.clear();
   impl_->due.clear();
+  impl_->revival = Revival{};
   impl_->half_open.clear();
   impl_->attempts.clear();
   impl_->starts.clear();
@@ -346,6 +363,14 @@ void Core::forget(LocalSpi spi) {
 const IkeSaState* Core::state(LocalSpi spi) const {
   const LiveSa* sa = impl_->find(spi);
   return sa != nullptr ? &sa->state : nullptr;
+}
+
+std::vector<LocalSpi> Core::sas_from(LocalSpi first, std::size_t most) const {
+  std::vector<LocalSpi> spis;
+  for (auto at = impl_->sas.lower_bound(first); at != impl_->sas.end() && spis.size() < most; ++at) {
+    spis.push_back(at->first);
+  }
+  return spis;
 }
 
 std::vector<LocalSpi> Core::sas() const {

@@ -194,6 +194,8 @@ class Core {
   // --- views
   const IkeSaState* state(LocalSpi spi) const;
   std::vector<LocalSpi> sas() const;
+  // In ascending order those at or above `first`, at most `most`: a walk through many, a slice at a time.
+  std::vector<LocalSpi> sas_from(LocalSpi first, std::size_t most) const;
   // The IKE SA that owns a child.
   std::optional<LocalSpi> owner_of(std::uint32_t spi_in) const;
   std::uint64_t counter(IkeCounter counter) const;

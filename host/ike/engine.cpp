@@ -10,7 +10,7 @@
 namespace tandem::ike {
 
 void Turn::touch(LocalSpi spi) {
-  if (std::find(touched.begin(), touched.end(), spi) == touched.end()) touched.push_back(spi);
+  if (is_touched.insert(spi).second) touched.push_back(spi);
 }
 
 void Turn::change(LocalSpi spi) {
@@ -220,7 +220,7 @@ bool Engine::startable(const LiveSa& sa, const Intent& intent) {
   return sa.state.phase == IkePhase::kEstablished || intent.kind == RequestKind::kDeleteIke;
 }
 
-bool Engine::idle(const LiveSa& sa) { return !sa.state.pending && !syncing(sa); }
+bool Engine::idle(const LiveSa& sa) { return !sa.state.pending && !syncing(sa) && !sa.dormant; }
 
 bool Engine::syncing(const LiveSa& sa) { return sa.sync || sa.sync_at != kNever; }
 
@@ -284,7 +284,7 @@ void Engine::reindex(LiveSa& sa) {
     sa.indexed.push_back(child.spi_in);
     child_owner[child.spi_in] = spi;
   }
-  if (!active) return;
+  if (!active || sa.dormant) return;
   sa.due = due_of(sa);
   if (sa.due != kNever) due.insert({sa.due, spi});
 }

@@ -7,6 +7,7 @@
 #include <map>
 #include <set>
 #include <unordered_map>
+#include <unordered_set>
 
 #include "host/crypto/dh.hpp"
 #include "host/ike/core.hpp"
@@ -88,7 +89,8 @@ struct ChildCollision {
 struct LiveSa {
   IkeSaState state;
   const PeerConfig* peer = nullptr;
-  bool gone = false;  // removed in this turn; the object goes when the turn is settled
+  bool gone = false;     // removed in this turn; the object goes when the turn is settled
+  bool dormant = false;  // adopted, and not yet revived since the takeover: sends nothing (takeover.hpp)
 
   // Our request that waits for its answer; its octets are state.pending.
   std::optional<crypto::DhKey> dh;
@@ -169,6 +171,7 @@ struct Turn {
   TimePoint now;
   Step step;
   std::vector<LocalSpi> touched;
+  std::unordered_set<LocalSpi> is_touched;  // the same: a turn may touch many
 
   explicit Turn(TimePoint when) : now(when) {}
   // The SA's replicated state changed.
@@ -177,6 +180,19 @@ struct Turn {
   void change_before(LocalSpi spi, LocalSpi later);
   // Only what is not replicated changed.
   void touch(LocalSpi spi);
+};
+
+// A takeover's work on single SAs, a slice a turn: first all are ranked, then revived in that order.
+struct Revival {
+  std::deque<LocalSpi> unranked;
+  std::vector<std::pair<std::uint64_t, LocalSpi>> ranked;  // once all are ranked, the most urgent last
+  bool sorted = false;
+  TimePoint began{};
+  Duration spread{};
+  bool exact = false;
+  std::size_t order = 0;  // SAs that were given a turn to talk
+
+  bool is_under_way() const { return !unranked.empty() || !ranked.empty(); }
 };
 
 class Engine {
@@ -254,6 +270,7 @@ class Engine {
   TimePoint stray_sources_from{};
   std::set<std::pair<std::string, std::string>> restored;  // peer, child: after a takeover, each once (HA-012)
   IvSource ivs;
+  Revival revival;
   std::map<LocalSpi, std::unique_ptr<LiveSa>> sas;
   std::unordered_map<std::uint32_t, LocalSpi> child_owner;
   std::set<std::pair<TimePoint, LocalSpi>> due;

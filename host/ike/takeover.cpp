@@ -3,6 +3,9 @@
 #include "host/ike/takeover.hpp"
 
 #include <algorithm>
+#include <map>
+#include <string_view>
+#include <utility>
 
 #include "host/ike/exchange/recovery.hpp"
 
@@ -10,6 +13,9 @@ namespace tandem::ike {
 namespace {
 
 constexpr Duration kPace = std::chrono::milliseconds(1);  // SYNC-026: 1000 a second
+// Of a turn, so that it stays within a few milliseconds (tests/bench ha).
+constexpr std::size_t kRanksPerTurn = 4096;
+constexpr std::size_t kRevivalsPerTurn = 1024;
 
 std::uint64_t activations_seen(const std::array<std::uint64_t, 2>& now, const std::array<std::uint64_t, 2>& born) {
   std::uint64_t most = 0;
@@ -17,18 +23,23 @@ std::uint64_t activations_seen(const std::array<std::uint64_t, 2>& now, const st
   return most;
 }
 
+bool has_lost_its_link(const LiveSa& sa) { return sa.state.phase == IkePhase::kReplaced && !sa.state.children.empty(); }
+
 // The link between an SA and the one a peer's rekey made for it is not replicated; its shape tells.
 void link_successors(Engine& engine) {
+  using Ends = std::pair<std::string_view, std::string_view>;
+  const auto ends_of = [](const LiveSa& sa) { return Ends(sa.state.peer_name, sa.state.remote_id); };
+  std::multimap<Ends, LiveSa*> fresh;
+  for (const auto& [spi, sa] : engine.sas) {
+    if (sa->state.phase == IkePhase::kEstablished && sa->state.children.empty()) fresh.emplace(ends_of(*sa), sa.get());
+  }
   for (const auto& [spi, old] : engine.sas) {
-    if (old->state.phase != IkePhase::kReplaced || old->state.children.empty()) continue;
-    for (const auto& [other_spi, other] : engine.sas) {
-      const IkeSaState& state = other->state;
-      if (state.phase == IkePhase::kEstablished && state.children.empty() && !other->predecessor &&
-          state.peer_name == old->state.peer_name && state.remote_id == old->state.remote_id &&
-          state.established >= old->state.established) {
-        old->successor = other_spi;
-        other->predecessor = spi;
-      }
+    if (!has_lost_its_link(*old)) continue;
+    const auto [first, last] = fresh.equal_range(ends_of(*old));
+    for (auto other = first; other != last; ++other) {
+      if (other->second->predecessor || other->second->state.established < old->state.established) continue;
+      old->successor = other->second->state.local_spi();
+      other->second->predecessor = spi;
     }
     if (!old->successor) old->state.phase = IkePhase::kEstablished;
   }
@@ -74,21 +85,6 @@ std::uint64_t jump_wanted(const Engine& engine, const LiveSa& sa) {
   return most;
 }
 
-// The SAs in the order in which they talk: those whose peer has most packets under way that we refuse come first.
-std::vector<LiveSa*> by_urgency(const Engine& engine) {
-  std::vector<std::pair<std::uint64_t, LiveSa*>> ranked;
-  for (const auto& [spi, sa] : engine.sas) {
-    if (sa->gone) continue;
-    const std::uint64_t gap = jump_wanted(engine, *sa);
-    sa->jump_due = gap != 0;
-    ranked.emplace_back(gap, sa.get());
-  }
-  std::stable_sort(ranked.begin(), ranked.end(), [](const auto& a, const auto& b) { return a.first > b.first; });
-  std::vector<LiveSa*> order;
-  for (const auto& [gap, sa] : ranked) order.push_back(sa);
-  return order;
-}
-
 // Where no message-ID sync carries it, the next request of its own does, after one that is still out (SYNC-041).
 void want_jump(Engine& engine, Turn& turn, LiveSa& sa, TimePoint when) {
   sa.liveness_forced = false;
@@ -96,33 +92,33 @@ void want_jump(Engine& engine, Turn& turn, LiveSa& sa, TimePoint when) {
   engine.want(turn, sa, {RequestKind::kLiveness, 0, {}, when, {}, 0}, true);
 }
 
-// `order` spaces the SAs that talk at once, `spread` those that are only asked whether they live.
-void revive(Engine& engine, Turn& turn, LiveSa& sa, bool exact, Duration spread, std::size_t& order) {
+void revive(Engine& engine, Turn& turn, LiveSa& sa) {
+  Revival& revival = engine.revival;
   finish_own_rekey(engine, turn, sa);
   sa.last_heard = turn.now;
   sa.inherited = sa.state.pending.has_value();
-  sa.liveness_at = turn.now + engine.jitter(spread);
+  sa.liveness_at = turn.now + engine.jitter(revival.spread);
   sa.liveness_forced = true;
   sa.owes_token = sa.peer->quick_crash_detection;
   if (sa.state.resume_client) {
     const TimePoint end = sa.state.ticket ? std::max(sa.state.ticket->expires, turn.now) : turn.now;
-    sa.ticket_at = turn.now + (end - turn.now) / 2 + engine.jitter(spread);
+    sa.ticket_at = turn.now + (end - turn.now) / 2 + engine.jitter(revival.spread);
   }
   if (sa.state.nat_local) sa.keepalive_at = turn.now + engine.jitter(kKeepaliveAfter);
   revive_children(engine, turn, sa);
-  const TimePoint paced = turn.now + kPace * static_cast<std::int64_t>(order);
-  const bool syncs = wants_sync(sa, exact);
-  sa.permissive = exact;
+  const TimePoint paced = std::max(turn.now, revival.began + kPace * static_cast<std::int64_t>(revival.order));
+  const bool syncs = wants_sync(sa, revival.exact);
+  sa.permissive = revival.exact;
   // An SA that the peer may not know yet proves nothing by its silence.
   sa.unproven = !syncs && may_sync(sa) && !sa.predecessor;
   sa.stray_may_sync = sa.unproven;
   if (syncs) {
     sa.sync_at = paced;
-    ++order;
+    ++revival.order;
   } else if (sa.state.pending || sa.jump_due) {
     if (sa.state.pending) sa.resend_at = paced;
     if (sa.jump_due) want_jump(engine, turn, sa, paced);
-    ++order;
+    ++revival.order;
   }
   if (sa.state.phase == IkePhase::kDeleting && !sa.state.pending) sa.close_at = turn.now + kResponseKept;
   if (sa.state.phase == IkePhase::kReplaced && !sa.state.pending) sa.close_at = turn.now + kDeleteAwaited;
@@ -132,6 +128,34 @@ void revive(Engine& engine, Turn& turn, LiveSa& sa, bool exact, Duration spread,
     if (engine.wants(sa, RequestKind::kRekeyChild, child.spi_in)) continue;
     engine.want(turn, sa,
                 {RequestKind::kRekeyChild, child.spi_in, child.name, turn.now + engine.jitter(kTakeoverSpread), {}, 0});
+  }
+}
+
+void check_activations(Engine& engine, Turn& turn, LiveSa& sa) {
+  const std::uint64_t seen = activations_seen(engine.view.activations, sa.state.born_activations);
+  if (seen >= kActivationsMax) {
+    // Its IVs could repeat: not one more message under these keys.
+    engine.remove_sa(turn, sa, "its key has seen too many activations");
+    return;
+  }
+  if (seen >= kActivationsRekeyAfter && !engine.wants(sa, RequestKind::kRekeyIke, 0)) {
+    engine.want(turn, sa, {RequestKind::kRekeyIke, 0, {}, turn.now, {}, 0});
+  }
+  for (const ChildSaState& child : sa.state.children) {
+    if (child.phase != ChildPhase::kInstalled || engine.wants(sa, RequestKind::kRekeyChild, child.spi_in)) continue;
+    if (activations_seen(engine.view.activations, child.born_activations) < kActivationsRekeyAfter) continue;
+    engine.want(turn, sa, {RequestKind::kRekeyChild, child.spi_in, child.name, turn.now, {}, 0});
+  }
+}
+
+// SAs that talk are spaced in this order: those whose peer has most packets under way that we refuse come first.
+void rank_some(Engine& engine) {
+  Revival& revival = engine.revival;
+  for (std::size_t i = 0; i < kRanksPerTurn && !revival.unranked.empty(); ++i) {
+    const LocalSpi spi = revival.unranked.front();
+    revival.unranked.pop_front();
+    const LiveSa* sa = engine.find(spi);
+    if (sa != nullptr && sa->dormant) revival.ranked.emplace_back(jump_wanted(engine, *sa), spi);
   }
 }
 
@@ -153,21 +177,38 @@ void adopt_state(Engine& engine, IkeSaState state) {
 
 void check_activations(Engine& engine, Turn& turn) {
   for (const auto& [spi, sa] : engine.sas) {
-    if (sa->gone) continue;
-    const std::uint64_t seen = activations_seen(engine.view.activations, sa->state.born_activations);
-    if (seen >= kActivationsMax) {
-      // Its IVs could repeat: not one more message under these keys.
-      engine.remove_sa(turn, *sa, "its key has seen too many activations");
-      continue;
-    }
-    if (seen >= kActivationsRekeyAfter && !engine.wants(*sa, RequestKind::kRekeyIke, 0)) {
-      engine.want(turn, *sa, {RequestKind::kRekeyIke, 0, {}, turn.now, {}, 0});
-    }
-    for (const ChildSaState& child : sa->state.children) {
-      if (child.phase != ChildPhase::kInstalled || engine.wants(*sa, RequestKind::kRekeyChild, child.spi_in)) continue;
-      if (activations_seen(engine.view.activations, child.born_activations) < kActivationsRekeyAfter) continue;
-      engine.want(turn, *sa, {RequestKind::kRekeyChild, child.spi_in, child.name, turn.now, {}, 0});
-    }
+    if (!sa->gone) check_activations(engine, turn, *sa);
+  }
+}
+
+void wake(Engine& engine, Turn& turn, LiveSa& sa) {
+  if (!sa.dormant || sa.gone) return;
+  sa.dormant = false;
+  if (sa.peer == nullptr) {
+    engine.remove_sa(turn, sa, "its peer is not configured");
+    return;
+  }
+  check_activations(engine, turn, sa);
+  if (sa.gone) return;
+  sa.jump_due = jump_wanted(engine, sa) != 0;
+  revive(engine, turn, sa);
+  turn.touch(sa.state.local_spi());
+  if (sa.sync_at <= turn.now || sa.resend_at <= turn.now) exchange::run_timers(engine, turn, sa);
+}
+
+void revive_some(Engine& engine, Turn& turn) {
+  Revival& revival = engine.revival;
+  rank_some(engine);
+  if (!revival.unranked.empty()) return;
+  if (!std::exchange(revival.sorted, true)) {
+    std::sort(revival.ranked.begin(), revival.ranked.end(), [](const auto& a, const auto& b) {
+      return a.first != b.first ? a.first < b.first : a.second > b.second;
+    });
+  }
+  for (std::size_t i = 0; i < kRevivalsPerTurn && !revival.ranked.empty(); ++i) {
+    LiveSa* sa = engine.find(revival.ranked.back().second);
+    revival.ranked.pop_back();
+    if (sa != nullptr) wake(engine, turn, *sa);
   }
 }
 
@@ -179,20 +220,20 @@ void take_over(Engine& engine, Turn& turn, const ClusterView& view, bool exact) 
   engine.ivs.set_incarnation(view.incarnation);
   engine.taken_over = engine.taken_over || !engine.sas.empty();
   if (engine.taken_over) engine.taken_over_at = turn.now;
-  check_activations(engine, turn);
   exchange::keep_secrets(engine, turn);
   engine.recovery.cookie_rotate_at = turn.now + kCookieRotateAfter;
+  engine.revival = Revival{};
+  engine.revival.began = turn.now;
+  engine.revival.exact = exact;
+  engine.revival.spread = std::max<Duration>(kTakeoverProbe, kPace * static_cast<std::int64_t>(engine.sas.size()));
+  bool links_lost = false;
   for (const auto& [spi, sa] : engine.sas) {
-    if (!sa->gone && sa->peer == nullptr) engine.remove_sa(turn, *sa, "its peer is not configured");
+    sa->dormant = true;
+    engine.revival.unranked.push_back(spi);
+    links_lost = links_lost || has_lost_its_link(*sa);
   }
-  link_successors(engine);
-  const Duration spread = std::max<Duration>(kTakeoverProbe, kPace * static_cast<std::int64_t>(engine.sas.size()));
-  std::size_t order = 0;
-  for (LiveSa* sa : by_urgency(engine)) {
-    revive(engine, turn, *sa, exact, spread, order);
-    turn.touch(sa->state.local_spi());
-    if (sa->sync_at <= turn.now || sa->resend_at <= turn.now) exchange::run_timers(engine, turn, *sa);
-  }
+  if (links_lost) link_successors(engine);
+  revive_some(engine, turn);
   for (const PeerConfig& peer : engine.config.peers) {
     for (const ChildConfig& child : peer.children) {
       if (child.start) engine.schedule_start(peer, child.name, turn.now);

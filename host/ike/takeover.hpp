@@ -7,8 +7,15 @@
 
 namespace tandem::ike {
 
-// Begins to speak for every adopted SA.
+// Begins to speak for every adopted SA. Of many only the first slice of the work is done; revive_some() does the rest,
+// so that no turn takes longer for their number. An SA sends nothing before it is revived.
 void take_over(Engine& engine, Turn& turn, const ClusterView& view, bool exact);
+
+// The next slice; due at once while `engine.revival` is under way.
+void revive_some(Engine& engine, Turn& turn);
+
+// Revives an SA out of turn, because something arrived for it. May remove it.
+void wake(Engine& engine, Turn& turn, LiveSa& sa);
 
 // Puts a replicated state in place; a state that replaces one we hold comes later in the partner's order.
 void adopt_state(Engine& engine, IkeSaState state);

@@ -250,6 +250,11 @@ TEST_CASE("syncs of many SAs are paced, the peers that lose most come first", "[
     scene.silence();
     const std::size_t before = world.sent;
     world.take_over(scene.cluster, false);
+    // One whose turn has not come sends nothing ahead of its sync, whatever is asked of it.
+    const auto closing = standby.core.close_ike(world.now, base.local_spi());
+    REQUIRE(closing);
+    CHECK(closing->gated.empty());
+    CHECK(closing->free.empty());
     // The one with the widest gap speaks first.
     REQUIRE(world.sent > before);
     const Bytes& octets = world.history[before].octets;
