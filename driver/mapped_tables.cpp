@@ -216,7 +216,7 @@ std::size_t MappedCard::take_punts(std::size_t max, void (*visit)(void* context,
     const std::uint32_t reason = load_field(record.reason);
     const std::uint32_t slot = load_field(record.index);
     const bool sound = octets <= card::kFrameMax && port < card::kPorts &&
-                       reason <= static_cast<std::uint32_t>(card::PuntReason::kBeyondBound);
+                       reason <= static_cast<std::uint32_t>(card::PuntReason::kHostFrame);
     if (sound) {
       std::memcpy(punt_copy_.data(), record.packet, octets);
     }

@@ -43,6 +43,9 @@ void SlowPath::handle(TimePoint now, const driver::PuntView& punt) {
         inject(card::InjectKind::kOpen, card::Port::kOuter, *whole);
       }
       break;
+    case card::PuntReason::kHostFrame:  // from a card without TAPs; this host has none to put it on either
+      ++counters_.unsupported;
+      break;
     case card::PuntReason::kBeyondBound:  // the member's: it knows when the bound rises
     case card::PuntReason::kNone:
       break;

@@ -3,9 +3,11 @@
 // packet. Named bit ranges of wide integers; octet n of a field is bits [low + 8n + 7 : low + 8n]. Every body of the
 // engine, C++ or Verilog, has these streams: key, job, source -> target, tag.
 //
-// A key is kEngineKeyRows rows, each one item of the key stream, in any order. Whoever writes a row of a key has no
-// packet with that key under way. The engine answers jobs in order; `source` carries their payload in the same order,
-// an empty one none. A packet has at most kEngineOctetsMax octets and kEngineAadMax of AAD.
+// A key is kEngineKeyRows rows, each one item of the key stream, in any order, written before the job that counts them
+// in its rows. A body that takes rows as they come (gcm_word) needs no count; one that waits for them (C++) takes as
+// many as the job says. Whoever writes a row of a key has no packet with that key under way. The engine answers jobs in
+// order; `source` carries their payload in the same order, an empty one none. A packet has at most kEngineOctetsMax
+// octets and kEngineAadMax of AAD.
 #pragma once
 
 #include <cstdint>
@@ -33,6 +35,8 @@ constexpr int kEngineJobOctetsLow = 16;     // [31:16] payload
 constexpr int kEngineJobAadOctetsLow = 32;  // [39:32]
 constexpr int kEngineJobSealBit = 40;       // else open
 constexpr int kEngineJobKey256Bit = 41;
+constexpr int kEngineJobRowsLow = 42;  // [47:42] rows of the key stream that belong in front of this job
+constexpr int kEngineJobRowsBits = 6;
 constexpr int kEngineJobMarkLow = 48;   // [63:48] comes back with the tag
 constexpr int kEngineJobNonceLow = 64;  // [159:64]
 constexpr int kEngineJobAadLow = 160;   // [255:160]

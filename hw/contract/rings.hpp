@@ -56,6 +56,7 @@ enum class PuntReason : std::uint32_t {
   kTtl = 6,            // inner TTL ran out: ICMP time exceeded is due
   kNoSa = 7,           // flow whose route has no usable SA: acquire
   kBeyondBound = 8,    // authentic ESP at or above the inbound bound: whole outer packet, to be put in again (kOpen)
+  kHostFrame = 9,      // whole Ethernet frame for the port's TAP: from cards that have no TAP themselves
 };
 
 struct PuntRecord {

@@ -1,100 +1,157 @@
 // SPDX-License-Identifier: Apache-2.0
-// The encrypt kernel's way through its stages, one packet at a time. RFC 4303 3.3.
-//
-// Store and forward: a packet is in the store before its first word leaves. Latency grows with its length.
+// The encrypt path's own stages: the SA and its number in the first kernel; prefix, ciphertext and tag put together in
+// the last. RFC 4303 3.3. Serves N1, N2.
 #pragma once
 
 #include <cstdint>
 
-#include "hw/kernel/card_port.hpp"
+#include "hw/kernel/engine_port.hpp"
+#include "hw/kernel/front.hpp"
 #include "hw/stage/gcm_request.hpp"
-#include "hw/stage/outer_header.hpp"
 #include "hw/stage/sa_lookup.hpp"
 #include "hw/stage/sequence.hpp"
-#include "hw/stage/trailer.hpp"
 
 namespace tandem {
 namespace card {
 
-struct SealStart {
-  std::uint64_t route;
-  std::uint32_t ip;  // inner packet in the store
-  std::uint32_t octets;
-  std::uint8_t tos;
-  bool dont_fragment;
+// Registers::sealed_total has its line to itself: this kernel alone writes it.
+constexpr std::uint32_t kSealedTotalWord = offsetof(Registers, sealed_total) / 8;
+
+struct SealSlot {
+  OutboundPolicy policy;
+  Credit credit;
+  OutboundState state;
 };
 
-inline void seal_engine(const OutboundPolicy& policy, std::uint64_t number, std::uint64_t iv, std::uint8_t* data,
-                        std::uint32_t octets) {
-  GcmHlsKey key;
-  gcm_hls_expand(policy.key, (policy.flags & kSaKey256) != 0, key);
-  GcmRequestIn request;
-  copy_octets(request.salt, policy.salt, 4);
-  store_be64(request.iv, iv);
-  request.number = number;
-  request.spi = policy.spi;
-  request.esn = (policy.flags & kSaEsn) != 0;
-  GcmJob job = {};
-  gcm_request(request, job);
-  job.key = &key;
-  job.data = data;
-  job.octets = octets;
-  job.tag = data + octets;
-  gcm_hls_run<KernelLanes>(job, true);
+// The copy of the policy that the slot's generation names, and the words beside it.
+inline void seal_slot_load(const Line* slot, SealSlot& out) {
+  Generation generation = {};
+  fields_load(slot, generation);
+  fields_load(slot + kOutboundPolicyLine + (generation.value & 1u) * kOutboundPolicyLines, out.policy);
+  fields_load(slot + kOutboundCreditLine, out.credit);
+  fields_load(slot + kOutboundStateLine, out.state);
 }
 
-inline KernelOut seal_packet(const KernelCard& card, OutboundSlot* outbound, PacketStore& store,
-                             const SealStart& start) {
-  const std::uint32_t index = route_slot(start.route, card.slots);
-  if (index >= card.slots) {
-    return kernel_finish(card, punt_slow(PuntReason::kNoSa), store, start.ip, start.octets, 0);
-  }
-  OutboundSlot& slot = outbound[index];
-  const OutboundPolicy& policy = slot.policy[load_acquire(&slot.generation) & 1u];
-  const Outcome found = sa_lookup({start.route, policy.instance, policy.flags, policy.inner_mtu, start.octets});
-  if (found.fate != Fate::kContinue) {
-    return kernel_finish(card, found, store, start.ip, start.octets, index);
-  }
-  const TrailerOut tail = trailer(start.octets);
-  Registers& registers = card.memory->registers;
-  const SequenceIn in =
-      sequence_in(policy, slot.credit, card.moment, registers.sealed_total, start.octets + tail.count);
-  const SequenceOut given = sequence(slot.state, in);
-  EventsIn events = {};
+inline void seal_events(const SealSlot& slot, const SequenceOut& given, Item& item) {
+  EventsIn& events = item.report.events;
   events.events = given.events;
   events.direction = kDirectionOutbound;
-  events.slot = index;
-  events.instance = policy.instance;
+  events.slot = item.slot;
+  events.instance = slot.policy.instance;
   events.value = given.value;
   events.number = slot.state.next_sequence - 1;
   events.packets = slot.state.packets;
-  events.now_ns = card.moment.now_ns;
-  report_events(*card.memory, events);
-  if (given.outcome.fate != Fate::kContinue) {
-    return kernel_finish(card, given.outcome, store, start.ip, start.octets, index);
-  }
-  store_relaxed(&registers.sealed_total, in.sealed_total + 1);
-  kernel_forward(store, start.ip, start.tos);
-  copy_octets(store.octets + start.ip + start.octets, tail.octets, kTrailerMax);
-  seal_engine(policy, given.number, given.iv, store.octets + start.ip, in.octets);
-  const OuterHeaderOut header = outer_header(
-      outer_header_in(policy, {start.tos, start.dont_fragment}, given.number, given.iv, in.octets, in.sealed_total));
-  const std::uint32_t outer = start.ip - header.count;
-  copy_octets(store.octets + outer, header.octets, header.count);
-  return kernel_leave(card, store, Port::kOuter, policy.outer_target, outer, header.packet_octets, index,
-                      Counter::kSealed);
+  events.now_ns = item.moment.now_ns;
 }
 
-inline KernelOut encrypt_packet(const KernelCard& card, OutboundSlot* outbound, PacketStore& store) {
-  ClassifyOut seen;
-  kernel_classify(card, store, seen);
-  const std::uint32_t ip = store.at + kEthernetOctets;
-  if (seen.path != Path::kTransit) {
-    return kernel_finish(card, seen.outcome, store, ip, store.count - kEthernetOctets, 0);
+// Headers and job of a packet that has its number.
+inline void seal_request(const SealSlot& slot, const SequenceIn& in, const SequenceOut& given, Item& item,
+                         GcmJob& job) {
+  const OutboundPolicy& policy = slot.policy;
+  GcmRequestIn request = {};
+  copy_octets(request.salt, policy.salt, 4);
+  store_be64(request.iv, given.iv);
+  request.number = given.number;
+  request.spi = policy.spi;
+  request.esn = in.esn;
+  gcm_request(request, job);
+  job.octets = in.octets;
+  job.key256 = (policy.flags & kSaKey256) != 0;
+  const OuterHeaderOut header = outer_header(
+      outer_header_in(policy, {item.tos, item.dont_fragment}, given.number, given.iv, in.octets, in.sealed_total));
+  copy_octets(item.header, header.octets, kOuterHeaderMax);
+  item.header_octets = header.count;
+  item.step = Step::kLeave;
+  item.sealed = true;
+  item.addressed = true;
+  item.hop = policy.outer_target;
+  item.counter = Counter::kSealed;
+  item.patched = true;
+  item.changed = forward(item.ip, item.tos);
+}
+
+// SA, number, headers; the job goes to the engine, its payload follows from the mover.
+inline void seal_stage(Stream<Item>& in, Line* outbound, std::uint64_t* totals, std::uint32_t slots,
+                       Stream<KeyWord>& key, Stream<JobWord>& jobs, Stream<Item>& out) {
+  static HeldKeys held;
+  Item item = in.read();
+  const std::uint32_t index = route_slot(item.route, slots);
+  if (item.step == Step::kSeal && (index >= slots || index >= kEngineKeys)) {
+    item_end(item, punt_slow(PuntReason::kNoSa));
+  } else if (item.step == Step::kSeal) {
+    item.slot = index;
+    Line* const at = outbound + index * kOutboundLines;
+    SealSlot slot = {};
+    seal_slot_load(at, slot);
+    const Outcome found =
+        sa_lookup({item.route, slot.policy.instance, slot.policy.flags, slot.policy.inner_mtu, item.octets});
+    if (found.fate != Fate::kContinue) {
+      item_end(item, found);
+    } else {
+      item.tail = trailer(item.octets);
+      const SequenceIn asked =
+          sequence_in(slot.policy, slot.credit, item.moment, totals[kSealedTotalWord], item.octets + item.tail.count);
+      const SequenceOut given = sequence(slot.state, asked);
+      fields_store(at + kOutboundStateLine, slot.state);
+      seal_events(slot, given, item);
+      if (given.outcome.fate != Fate::kContinue) {
+        item_end(item, given.outcome);
+        item.tail.count = 0;
+      } else {
+        totals[kSealedTotalWord] = asked.sealed_total + 1;
+        GcmJob job = {};
+        seal_request(slot, asked, given, item, job);
+        const std::uint32_t rows = engine_key_send(held, index, slot.policy.key, job.key256, key);
+        engine_job_send(job, index, true, rows, jobs);
+      }
+    }
   }
-  SealStart start = {0, ip, seen.inner.ip.total_octets, seen.inner.ip.tos, seen.inner.ip.dont_fragment};
-  KernelOut out = {Exit::kGone, card.side};
-  return kernel_transit(card, store, seen.inner, start.route, out) ? seal_packet(card, outbound, store, start) : out;
+  out.write(item);
+}
+
+// ---- The last kernel.
+
+// The packet's words: prefix, payload from where it waits, tag. `wire` or the host's frame stream gets them.
+inline void join_packet(const Plan& plan, Stream<Word>& target, Stream<TagWord>& tag, Stream<Word>& clear,
+                        Stream<Word>& wire, Stream<Word>& frames) {
+  const bool engine = plan.payload == Payload::kEngine;
+  const bool to_wire = plan.report.exit == Exit::kWire;
+  Joiner joiner = {};
+  Word word;
+  if (joiner_put(joiner, plan.prefix, plan.prefix_octets, word)) {
+    word_route(word, to_wire, wire, frames);
+  }
+  const std::uint32_t words = (plan.octets + kWordDataOctets - 1) / kWordDataOctets;
+join_words:
+  for (std::uint32_t index = 0; index < kPayloadWords; ++index) {
+    if (index < words) {
+      std::uint8_t octets[kWordDataOctets];
+      word_octets_get(engine ? target.read() : clear.read(), kWordDataLow, octets, kWordDataOctets);
+      if (joiner_slice(joiner, octets, index, 0, plan.octets, word)) {
+        word_route(word, to_wire, wire, frames);
+      }
+    }
+  }
+  if (engine) {
+    std::uint8_t octets[kWordDataOctets] = {};
+    word_octets_get(tag.read(), kEngineTagLow, octets, kGcmTagOctets);
+    if (joiner_put(joiner, octets, kGcmTagOctets, word)) {
+      word_route(word, to_wire, wire, frames);
+    }
+  }
+  if (joiner_end(joiner, word)) {
+    word_route(word, to_wire, wire, frames);
+  }
+}
+
+inline void seal_end_stage(Stream<Line>& plans, Stream<Word>& target, Stream<TagWord>& tag, Stream<Word>& clear,
+                           Stream<Word>& wire, Stream<Line>& reports, Stream<Word>& frames) {
+  Plan plan = {};
+  fields_read(plans, plan);
+  fields_write(reports, plan.report);
+  if (plan.payload != Payload::kNone) {
+    join_packet(plan, target, tag, clear, wire, frames);
+  }
 }
 
 }  // namespace card

@@ -5,42 +5,17 @@
 
 #include <cstdint>
 
-#include "hw/contract/engine.hpp"
+#include "hw/kernel/engine_port.hpp"
 #include "hw/kernel/lanes.hpp"
-#include "hw/kernel/stream.hpp"
-#include "hw/leaf/gcm_hls.hpp"
-#include "hw/leaf/gcm_image.hpp"
 
 namespace tandem {
 namespace card {
 
-using KeyWord = WideWord<kEngineKeyBits>;
-using JobWord = WideWord<kEngineJobBits>;
-using TagWord = WideWord<kEngineTagBits>;
-
-constexpr std::uint32_t kEngineKeys = 8192;
+constexpr std::uint32_t kEngineJobRowsMax = (1u << kEngineJobRowsBits) - 1;
 
 struct EngineKeys {
   GcmImage images[kEngineKeys];
 };
-
-template <int kBits>
-void word_octets_get(const WideWord<kBits>& word, int low, std::uint8_t* to, std::uint32_t count) {
-get_octets:
-  for (std::uint32_t i = 0; i < count; ++i) {
-#pragma HLS LOOP_TRIPCOUNT max = 64
-    to[i] = static_cast<std::uint8_t>(word_get(word, low + static_cast<int>(8 * i), 8));
-  }
-}
-
-template <int kBits>
-void word_octets_set(WideWord<kBits>& word, int low, const std::uint8_t* from, std::uint32_t count) {
-set_octets:
-  for (std::uint32_t i = 0; i < count; ++i) {
-#pragma HLS LOOP_TRIPCOUNT max = 64
-    word_set(word, low + static_cast<int>(8 * i), 8, from[i]);
-  }
-}
 
 // Takes one row of a key. Rows and keys that the contract does not name are passed over.
 inline void engine_key_row(EngineKeys& keys, const KeyWord& item) {
@@ -56,7 +31,7 @@ inline void engine_key_row(EngineKeys& keys, const KeyWord& item) {
 // What the word loop needs of an image: its round keys and the first powers of H.
 inline void engine_key(const GcmImage& image, bool key256, GcmHlsKey& key) {
   key.aes.rounds = key256 ? 14 : 10;
-engine_rounds:
+engine_round_keys:
   for (std::uint32_t n = 0; n < kEngineRoundKeys; ++n) {
     copy_octets(key.aes.round_keys + 16 * n, image.rows[n], 16);
   }
@@ -101,9 +76,17 @@ engine_surplus:
   return sum;
 }
 
-// One job with all of its payload.
-inline void engine_packet(const EngineKeys& keys, const JobWord& item, Stream<Word>& source, Stream<Word>& target,
-                          Stream<TagWord>& tag) {
+// One job: the key rows that it counts, then all of its payload.
+inline void engine_stage(EngineKeys& keys, Stream<KeyWord>& key_rows, Stream<JobWord>& jobs, Stream<Word>& source,
+                         Stream<Word>& target, Stream<TagWord>& tag) {
+  const JobWord item = jobs.read();
+  const std::uint32_t rows = static_cast<std::uint32_t>(word_get(item, kEngineJobRowsLow, kEngineJobRowsBits));
+engine_rows:
+  for (std::uint32_t n = 0; n < kEngineJobRowsMax; ++n) {
+    if (n < rows) {
+      engine_key_row(keys, key_rows.read());
+    }
+  }
   GcmJob job = {};
   job.octets = static_cast<std::uint32_t>(word_get(item, kEngineJobOctetsLow, 14));
   job.aad_octets = static_cast<std::uint32_t>(word_get(item, kEngineJobAadOctetsLow, 4));

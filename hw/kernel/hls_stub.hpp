@@ -55,5 +55,20 @@ class Stream {
   std::uint32_t taken_ = 0;
 };
 
+// Whether a read would not wait: for the movers that take what is there.
+template <typename T>
+bool stream_ready(Stream<T>& stream) {
+  return !stream.empty();
+}
+
+// Waits until one of the two has an item. True: `first`, which goes before.
+template <typename T, typename U>
+bool stream_choose(Stream<T>& first, Stream<U>& second) {
+  if (first.empty() && second.empty()) {
+    std::abort();  // on the card this waits
+  }
+  return !first.empty();
+}
+
 }  // namespace card
 }  // namespace tandem

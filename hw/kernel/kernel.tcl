@@ -14,6 +14,12 @@ add_files hw/kernel/[string range $kernel 7 end]_top.cpp -cflags "-I. -std=c++14
 # The testbench is the unit test itself: tops against the native pipeline, octet for octet.
 set bench_flags "-I. -I/usr/include -std=c++17 -DTANDEM_VITIS -Wno-unknown-pragmas -Wno-unused-label"
 add_files -tb tests/unit/hw/kernel_test.cpp -cflags $bench_flags
+foreach other [glob hw/kernel/*_top.cpp] {
+  if {$other ne "hw/kernel/[string range $kernel 7 end]_top.cpp"} {
+    add_files -tb $other -cflags "-I. -std=c++14 -DTANDEM_VITIS"
+  }
+}
+add_files -tb hw/rtl/lanes.cpp -cflags "-I. -std=c++14 -DTANDEM_VITIS"
 add_files -tb tests/unit/catch_main.cpp -cflags "-I/usr/include -std=c++17"
 foreach source [glob hw/native/*.cpp hw/leaf/*_native.cpp] {
   add_files -tb $source -cflags "-I. -O2 -std=c++14"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# Packages gcm_word as a free-running RTL kernel: vivado -mode batch -source package.tcl -tclargs PART OUTPUT.xo
+# Packages gcm_word, as tandem_engine, as a free-running RTL kernel: vivado -mode batch -source package.tcl -tclargs PART OUTPUT.xo
 # Commands of UG835 and UG1393 v2022.2 (package_xo).
 if {[llength $argv] != 2} {
   puts stderr "package.tcl: wanted PART OUTPUT.xo"
@@ -7,7 +7,7 @@ if {[llength $argv] != 2} {
 }
 lassign $argv part output
 set here [file dirname [file normalize [info script]]]
-set kernel gcm_word
+set kernel tandem_engine
 set work [file rootname [file normalize $output]].work
 file delete -force $work
 create_project -part $part $kernel $work/project

@@ -67,31 +67,40 @@ struct EventsIn {
   std::uint16_t source_port;
 };
 
+inline bool event_wanted(const EventsIn& in, std::uint32_t kind) { return (in.events >> kind & 1u) != 0; }
+
+// The record of one of the wanted events.
+inline Event event_record(const EventsIn& in, std::uint32_t kind) {
+  Event event = {};
+  event.kind = kind;
+  event.direction = in.direction;
+  event.index = in.slot;
+  event.instance = in.instance;
+  event.when_ns = in.now_ns;
+  event.value = in.value;
+  if (kind == static_cast<std::uint32_t>(EventKind::kFirstInEpoch)) {
+    event.value = in.number;
+  } else if (kind == static_cast<std::uint32_t>(EventKind::kLowBound)) {
+    event.value = in.edge;
+  } else if (kind == static_cast<std::uint32_t>(EventKind::kSoftLifetime) ||
+             kind == static_cast<std::uint32_t>(EventKind::kHardLifetime)) {
+    event.value = in.packets;
+  } else if (kind == static_cast<std::uint32_t>(EventKind::kPeerAddressChanged)) {
+    copy_octets(event.address, in.source.octets, 16);
+    event.port = in.source_port;
+    event.family = kFamilyIpv4;
+  }
+  return event;
+}
+
+constexpr std::uint32_t kEventKinds = 16;
+
 // One record for each bit.
 inline void report_events(CardMemory& memory, const EventsIn& in) {
 event_kinds:
-  for (std::uint32_t kind = 1; kind < 16; ++kind) {
-    if ((in.events >> kind & 1u) != 0) {
-      Event event = {};
-      event.kind = kind;
-      event.direction = in.direction;
-      event.index = in.slot;
-      event.instance = in.instance;
-      event.when_ns = in.now_ns;
-      event.value = in.value;
-      if (kind == static_cast<std::uint32_t>(EventKind::kFirstInEpoch)) {
-        event.value = in.number;
-      } else if (kind == static_cast<std::uint32_t>(EventKind::kLowBound)) {
-        event.value = in.edge;
-      } else if (kind == static_cast<std::uint32_t>(EventKind::kSoftLifetime) ||
-                 kind == static_cast<std::uint32_t>(EventKind::kHardLifetime)) {
-        event.value = in.packets;
-      } else if (kind == static_cast<std::uint32_t>(EventKind::kPeerAddressChanged)) {
-        copy_octets(event.address, in.source.octets, 16);
-        event.port = in.source_port;
-        event.family = kFamilyIpv4;
-      }
-      report_event(memory, event);
+  for (std::uint32_t kind = 1; kind < kEventKinds; ++kind) {
+    if (event_wanted(in, kind)) {
+      report_event(memory, event_record(in, kind));
     }
   }
 }

@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: Apache-2.0
+// Top of the encrypt path behind the engine: ports and pragmas. RFC 4303 3.3.
+#include "hw/kernel/encrypt.hpp"
+#include "hw/kernel/tops.hpp"
+
+using namespace tandem::card;
+
+extern "C" void tandem_encrypt_end(Stream<Line>& plan, Stream<Word>& target, Stream<TagWord>& tag, Stream<Word>& clear,
+                                   Stream<Word>& wire, Stream<Line>& report, Stream<Word>& frame) {
+#pragma HLS INTERFACE axis port = plan
+#pragma HLS INTERFACE axis port = target
+#pragma HLS INTERFACE axis port = tag
+#pragma HLS INTERFACE axis port = clear
+#pragma HLS INTERFACE axis port = wire
+#pragma HLS INTERFACE axis port = report
+#pragma HLS INTERFACE axis port = frame
+#pragma HLS INTERFACE ap_ctrl_none port = return
+  seal_end_stage(plan, target, tag, clear, wire, report, frame);
+}
