@@ -138,3 +138,38 @@ def test_dead_witness_stops_no_healthy_pair(context):
         wait_until(lambda: _owner(made.standby) == (2, "paired"), 20, "the witness to name the new active")
         assert all(member.ha()["heartbeat"]["lapses"] == 0 for member in made.pair.members.values())
         check(["a", "b"])
+
+
+def test_witness_over_tls(context):
+    """etcd speaks TLS and demands client certificates: a member without one has no witness and does not take over; with one
+    it claims the ownership when the active dies"""
+    context.need_pair()
+    with net.Topology(witness=True) as topology:
+        etcd = witness.Etcd(topology, secured=True)
+        etcd.start()
+        extra = {"a": witness.configuration(**etcd.credentials()),
+                 "b": witness.configuration(**etcd.credentials(client=False))}
+        pair = Pair(topology, context.binaries, extra_ha=extra, patience=PATIENCE)
+        a, b = pair.members["a"], pair.members["b"]
+        pair.start()
+        peer = strongswan.peer(topology, pair.psk)
+        peer.start()
+        made = Setting(topology, pair, peer)
+        made.establish()
+        before = peer.spis()
+        wait_until(lambda: _owner(a) == (1, "paired"), 10, "the witness to name the pair's active")
+        view = b.ha()["witness"]
+        assert not view["reachable"] and view["owner"] is None and view["failures"] > 0, view
+        b.daemon.stop()
+        with open(b.configuration, encoding="utf-8") as source:
+            text = source.read()
+        with open(b.configuration, "w", encoding="utf-8") as target:
+            target.write(text.replace(extra["b"], extra["a"]))
+        b.start()
+        pair.wait_paired()
+        wait_until(lambda: b.ha()["witness"]["reachable"], 10, "b to reach its witness")
+        wait_until(lambda: _owner(a) == (1, "paired"), 10, "the key to say paired again")
+        a.kill_machine()
+        pair.wait_active(b)
+        wait_ping(topology)
+        assert peer.spis() == before and _owner(b) == (2, "solo")

@@ -15,6 +15,7 @@ using nlohmann::json;
 
 constexpr std::size_t kErrorTextMax = 200;
 constexpr std::size_t kValueMax = 4096;
+constexpr std::int64_t kTtlMax_s = 86'400;  // far more than is ever asked for
 
 std::string to_base64(std::string_view text) {
   std::string out(4 * ((text.size() + 2) / 3) + 1, '\0');
@@ -43,13 +44,18 @@ const json& at(const json& object, const char* name) {
   return found == object.end() ? null : *found;
 }
 
+std::int64_t bounded(std::uint64_t number) { return number >> 63 != 0 ? 0 : static_cast<std::int64_t>(number); }
+
+// 0: not there, or not a number that etcd can mean.
 std::int64_t number_at(const json& object, const char* name) {
   const json& value = at(object, name);
-  if (value.is_number_integer()) return value.get<std::int64_t>();
+  if (value.is_number_integer())
+    return value.is_number_unsigned() ? bounded(value.get<std::uint64_t>()) : value.get<std::int64_t>();
   std::int64_t number = 0;
   if (value.is_string()) {
     const auto& text = value.get_ref<const std::string&>();
-    if (std::from_chars(text.data(), text.data() + text.size(), number).ec != std::errc{}) return 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+    if (error != std::errc{} || end != text.data() + text.size()) return 0;
   }
   return number;
 }
@@ -68,11 +74,16 @@ void take_range(const json& range, KeyAnswer& answer) {
   answer.create_revision = number_at(kvs.front(), "create_revision");
 }
 
-WitnessReply read_lease(const json& answer) {
+// `of`: the lease that was asked about; 0: a new one.
+WitnessReply read_lease(const json& answer, std::int64_t of) {
   LeaseAnswer lease;
   lease.id = number_at(answer, "ID");
   lease.ttl_s = number_at(answer, "TTL");
   if (lease.id == 0) return WitnessFailure{"an answer without a lease", false};
+  if (of != 0 && lease.id != of) return WitnessFailure{"an answer about another lease", false};
+  if (lease.ttl_s < 0 || lease.ttl_s > kTtlMax_s) {
+    return WitnessFailure{"an answer with a time to live of " + std::to_string(lease.ttl_s) + " s", false};
+  }
   return lease;
 }
 
@@ -124,9 +135,9 @@ WitnessReply read_answer(const WitnessAsk& ask, unsigned status, const std::stri
     return WitnessFailure{"HTTP " + std::to_string(status) + " " + text,
                           text.find("lease not found") != std::string::npos};
   }
-  if (std::holds_alternative<LeaseGrant>(ask)) return read_lease(answer);
+  if (std::holds_alternative<LeaseGrant>(ask)) return read_lease(answer, 0);
   // Renewal is a stream: its messages come wrapped.
-  if (std::holds_alternative<LeaseKeep>(ask)) return read_lease(at(answer, "result"));
+  if (const auto* keep = std::get_if<LeaseKeep>(&ask)) return read_lease(at(answer, "result"), keep->id);
   if (std::holds_alternative<KeySwap>(ask)) return read_swap(answer);
   KeyAnswer key;
   take_range(answer, key);
