@@ -216,6 +216,7 @@ json ha_view(TimePoint now, const ha::Member& member, const Surroundings& around
   view["role_by"] = member.config().external ? "external" : "auto";
   view["role_wanted"] = member.config().external ? json(role_text(member.wanted())) : json(nullptr);
   view["schema_version"] = ha::kSchemaVersion;
+  view["mixed_versions"] = member.partner_hello() && member.partner_hello()->schema_version != ha::kSchemaVersion;
   view["witness"] = witness_view(around.witness);
   view["paths"] = paths_view(now, around);
   view["sync"] = {{"joined", member.joined()},

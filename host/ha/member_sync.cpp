@@ -99,6 +99,10 @@ void Member::handle_hello(TimePoint now, const Hello& hello) {
   partner_hello_ = hello;
   trouble_over();
   partner_schema_ = hello.schema_version;
+  if (partner_schema_ != kSchemaVersion) {
+    log_.info("the partner speaks schema version " + std::to_string(partner_schema_) + ", this member " +
+              std::to_string(kSchemaVersion) + ": what both know is used");
+  }
   for (std::size_t i = 0; i < known_activations_.size(); ++i) {
     known_activations_[i] = std::max(known_activations_[i], hello.activations[i]);
   }

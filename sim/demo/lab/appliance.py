@@ -135,6 +135,7 @@ class Member:
         self.driver = driver
         self.card = None
         self.daemon = None
+        self.daemon_program = "tandemd"
         self._topology = topology
         self._binaries = binaries
         self._crypto = crypto
@@ -176,7 +177,7 @@ class Member:
 
     def start_daemon(self):
         self.daemon = self._topology.start(
-            f"tandemd-{self.name}", [os.path.join(self._binaries, "tandemd"), "--config", self.configuration],
+            f"tandemd-{self.name}", [os.path.join(self._binaries, self.daemon_program), "--config", self.configuration],
             namespace=self.name, environment=self.environment)
         self.daemon.wait_line("ready", 20)
 
