@@ -143,6 +143,7 @@ void Member::begin_join(TimePoint now) {
   credits_end_ = 0;
   snapshot_end_ = 0;
   snapshot_from_ = ike::LocalSpi{};
+  ike_.doubt_peers();
   replicate(now, SnapshotBegin{});
   replicate(now, ActivationNotice{config_.id, std::max(activation_, reserved_)});
   share_recovery(now);

@@ -287,6 +287,8 @@ Step Core::become_active(TimePoint now, const ClusterView& view, bool exact) {
   return impl_->settle(turn);
 }
 
+void Core::doubt_peers() { ike::doubt_peers(*impl_); }
+
 void Core::update_view(const ClusterView& view) {
   impl_->view = view;
   impl_->ivs.set_incarnation(view.incarnation);

@@ -165,6 +165,8 @@ class Core {
   // when that first request stays unanswered, by the peer's SyncPolicy (SYNC-026, SYNC-027; paced).
   // `exact`: the counters are known to be the last ones (all acknowledged).
   Step become_active(TimePoint now, const ClusterView& view, bool exact);
+  // Active: another member may have spoken for us until now, unheard (a split that ends). What peers do next shows it.
+  void doubt_peers();
   // New facts while active (a new incarnation).
   void update_view(const ClusterView& view);
   // Forgets everything, keys wiped, and stays silent.

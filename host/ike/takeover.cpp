@@ -161,6 +161,13 @@ void rank_some(Engine& engine) {
 
 }  // namespace
 
+void doubt_peers(Engine& engine) {
+  for (const auto& [spi, sa] : engine.sas) {
+    if (sa->gone || sa->peer == nullptr || !may_sync(*sa) || sa->predecessor || Engine::syncing(*sa)) continue;
+    sa->unproven = sa->stray_may_sync = true;
+  }
+}
+
 void adopt_state(Engine& engine, IkeSaState state) {
   const LocalSpi spi = state.local_spi();
   for (const ChildSaState& child : state.children) {

@@ -17,6 +17,10 @@ void revive_some(Engine& engine, Turn& turn);
 // Revives an SA out of turn, because something arrived for it. May remove it.
 void wake(Engine& engine, Turn& turn, LiveSa& sa);
 
+// Another member may have spoken until now, unheard, as in a split that ends: a peer's silence and its messages ahead
+// of what we know count again as they do after a takeover (SYNC-026). Sends nothing.
+void doubt_peers(Engine& engine);
+
 // Puts a replicated state in place; a state that replaces one we hold comes later in the partner's order.
 void adopt_state(Engine& engine, IkeSaState state);
 

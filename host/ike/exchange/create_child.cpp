@@ -105,7 +105,9 @@ Payloads answer_rekey(Engine& engine, Turn& turn, LiveSa& sa, const Payloads& re
   ChildSaState* old = rekey.protocol == wire::ProtocolId::kEsp && rekey.spi.size() == 4
                           ? find_child_by_out(sa.state, read_spi(rekey.spi))
                           : nullptr;
-  if (old == nullptr) {
+  // Its DELETE was answered: what is left takes packets that are still on their way, and is no child any more.
+  const bool deleted = old != nullptr && old->phase == ChildPhase::kDeleting && sa.linger.contains(old->spi_in);
+  if (old == nullptr || deleted) {
     return {wire::NotifyPayload{wire::NotifyType::kChildSaNotFound, {}, rekey.protocol, rekey.spi}};
   }
   if (old->phase == ChildPhase::kDeleting) return {notify(wire::NotifyType::kTemporaryFailure)};

@@ -78,6 +78,9 @@ void handle_sync_request(Engine& engine, Turn& turn, LiveSa& sa, const Request& 
 void handle_sync_response(Engine& engine, Turn& turn, LiveSa& sa, const Datagram& datagram, const Payloads& payloads);
 // Begins, repeats or gives up our sync: called when sync_at is due.
 void run_sync(Engine& engine, Turn& turn, LiveSa& sa);
+// The peer may have gone on with another member: it may have rekeyed or deleted children there, as a split cluster lets
+// it. Where `sa` is diverged, a rekey of each child tells: the peer refuses what it does not know.
+void verify_children(Engine& engine, Turn& turn, LiveSa& sa);
 // What asks the peer to move its outbound numbers beyond what we refuse since the takeover (SYNC-040, SYNC-045);
 // nothing when it need not, or may not.
 std::optional<wire::NotifyPayload> ask_for_jump(Engine& engine, LiveSa& sa);

@@ -53,8 +53,8 @@ void send(Engine& engine, Turn& turn, LiveSa& sa) {
   turn.touch(sa.state.local_spi());
 }
 
-// The peer answered under IDs that we never used: with another member it may have rekeyed or deleted children, as a
-// split cluster lets it. A rekey of each tells: the peer refuses what it does not know.
+}  // namespace
+
 void verify_children(Engine& engine, Turn& turn, LiveSa& sa) {
   if (!sa.diverged) return;
   for (const ChildSaState& child : sa.state.children) {
@@ -64,8 +64,6 @@ void verify_children(Engine& engine, Turn& turn, LiveSa& sa) {
     engine.want(turn, sa, {RequestKind::kRekeyChild, child.spi_in, child.name, when, {}, 0});
   }
 }
-
-}  // namespace
 
 bool is_message_id_sync(const Payloads& payloads) {
   unsigned syncs = 0;

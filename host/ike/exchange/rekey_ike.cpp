@@ -166,6 +166,11 @@ void inherit_children(Engine& engine, Turn& turn, LiveSa& successor, LiveSa& old
     if (about_child) engine.want(turn, successor, std::move(intent));
   }
   old.intents.clear();
+  // A peer that lives and leaves a liveness check unanswered may have gone on with another member: the new IKE SA's
+  // counters hide that, but its children are the old one's.
+  const bool in_doubt = old.sends > 1 && old.state.pending && old.state.pending->kind == RequestKind::kLiveness;
+  successor.diverged = successor.diverged || old.diverged || in_doubt;
+  verify_children(engine, turn, successor);
   successor.linger.merge(old.linger);
   successor.jump_due = successor.jump_due || old.jump_due;
   old.linger.clear();
