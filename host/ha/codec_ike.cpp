@@ -110,6 +110,7 @@ void write_pending(schema::PendingRequest::Builder out, const ike::PendingReques
   out.setChildName(pending.child_name);
   out.setNonce(data_of(pending.nonce));
   out.setNewIkeSpi(pending.new_ike_spi);
+  out.setEpoch(pending.epoch);
 }
 
 ike::PendingRequest read_pending(schema::PendingRequest::Reader in) {
@@ -124,6 +125,7 @@ ike::PendingRequest read_pending(schema::PendingRequest::Reader in) {
   pending.child_name = read_text(in.getChildName(), "pending: child name");
   pending.nonce = read_bytes(in.getNonce(), kNonceOctetsMax, "pending: nonce");
   pending.new_ike_spi = in.getNewIkeSpi();
+  pending.epoch = in.getEpoch();
   return pending;
 }
 

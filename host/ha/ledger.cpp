@@ -167,6 +167,22 @@ struct Ledger::Impl {
     }
   }
 
+  void enter(TimePoint now, std::uint32_t spi_in, Pair& pair, std::uint32_t epoch, bool solo) {
+    if (epoch <= pair.epoch) return;
+    for (Line* line : {&pair.out, &pair.in}) {
+      const std::uint64_t start = card::credit_start(line->limit, pair.epoch, epoch, config.grant);
+      line->floor = std::max(line->floor, start);
+      // The jump is no traffic.
+      line->last_value = line->sampled_value = start;
+      line->last_time = now;
+      line->needed = std::max(line->needed, start);
+      // Solo needs no room for numbers that may have gone out under the grant: what went out, the counters tell.
+      if (solo) line->limit = start;
+    }
+    if (solo) pair.epoch = epoch;
+    enqueue(spi_in, pair);
+  }
+
   Pair* match(const CreditEntry& entry) {
     Pair* pair = find(entry.spi_in);
     return pair != nullptr && pair->instance == entry.instance && entry.epoch >= pair->epoch ? pair : nullptr;
@@ -401,20 +417,16 @@ const LedgerConfig& Ledger::config() const { return impl_->config; }
 void Ledger::enter_epoch(TimePoint now, std::uint32_t epoch, bool solo) {
   for (auto& [spi_in, pair] : impl_->pairs) {
     pair.in_flight.reset();
-    if (epoch <= pair.epoch) continue;
-    for (Line* line : {&pair.out, &pair.in}) {
-      const std::uint64_t start = card::credit_start(line->limit, pair.epoch, epoch, impl_->config.grant);
-      line->floor = std::max(line->floor, start);
-      // The jump is no traffic.
-      line->last_value = line->sampled_value = start;
-      line->last_time = now;
-      line->needed = std::max(line->needed, start);
-      // Solo needs no room for numbers that may have gone out under the grant: what went out, the counters tell.
-      if (solo) line->limit = start;
-    }
-    if (solo) pair.epoch = epoch;
-    impl_->enqueue(spi_in, pair);
+    impl_->enter(now, spi_in, pair, epoch, solo);
   }
+}
+
+CardCredits Ledger::enter_epoch(TimePoint now, std::uint32_t spi_in, std::uint32_t epoch, bool solo) {
+  Pair* pair = impl_->find(spi_in);
+  TANDEM_ASSERT(pair != nullptr);
+  const bool entered = pair->out.floor >= card::credit_start(pair->out.limit, pair->epoch, epoch, impl_->config.grant);
+  if (!entered) impl_->enter(now, spi_in, *pair, epoch, solo);
+  return impl_->card_credits(spi_in, *pair);
 }
 
 }  // namespace tandem::ha

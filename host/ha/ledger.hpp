@@ -101,6 +101,9 @@ class Ledger {
   // After a takeover into `epoch`: limits in force by the implicit grant are asked for explicitly.
   // `solo`: nothing binds us to the grant.
   void enter_epoch(TimePoint now, std::uint32_t epoch, bool solo);
+  // The same for one SA that was added after that, of an older epoch than the running one; repeated, nothing happens.
+  // Returns what its card entry starts with. Precondition: contains(spi_in).
+  CardCredits enter_epoch(TimePoint now, std::uint32_t spi_in, std::uint32_t epoch, bool solo);
 
  private:
   struct Impl;

@@ -104,13 +104,13 @@ void Member::ike_datagram(TimePoint now, const ike::Datagram& datagram) {
 
 void Member::apply(TimePoint now, ike::Step step) {
   for (const ike::OutboundJump& jump : step.outbound_jumps) jump_outbound(now, jump);
-  if (!step.outbound_jumps.empty()) flush_reservations(now);
   for (const ike::LocalSpi spi : step.changed) {
     const ike::IkeSaState* state = ike_.state(spi);
     if (state == nullptr) continue;
     install_children(now, *state);
     if (replicating()) replicate(now, IkeUpsert{state->clone()});
   }
+  flush_reservations(now);
   for (const ike::LocalSpi spi : step.removed) {
     remove_children(spi, {});
     if (replicating()) replicate(now, IkeRemove{spi});
@@ -149,7 +149,10 @@ void Member::install_children(TimePoint now, const ike::IkeSaState& state) {
 }
 
 bool Member::install_child(TimePoint now, const ike::IkeSaState& state, const ike::ChildSaState& child) {
-  const CardCredits credits = ledger_->add(now, child.spi_in, child.instance, child.born_epoch);
+  CardCredits credits = ledger_->add(now, child.spi_in, child.instance, child.born_epoch);
+  // Asked for by a member that is gone: it may have used the child.
+  const bool used_before = role_ == Role::kActive && child.born_epoch < epoch_;
+  if (used_before) credits = ledger_->enter_epoch(now, child.spi_in, epoch_, solo());
   sad::SaPair pair = to_pair(state, child);
   limit_use(pair, child.use);
   auto installed = sad_.install(pair, credits.out, credits.in);

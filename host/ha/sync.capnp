@@ -257,6 +257,7 @@ struct PendingRequest {
   nonce @6 :Data;
   newIkeSpi @7 :UInt64;
   newChildInstance @8 :UInt32;
+  epoch @9 :UInt32;  # 0: not said
 }
 
 struct ChildSa {

@@ -175,6 +175,7 @@ void Engine::send_request(Turn& turn, LiveSa& sa, wire::ExchangeType exchange, P
   TANDEM_ASSERT(!sa.state.pending && !sa.sync);
   pending.message_id = sa.state.next_send_id++;
   pending.request = seal_for(sa, exchange, false, pending.message_id, payloads);
+  pending.epoch = view.epoch;
   sa.state.pending = std::move(pending);
   sa.inherited = false;
   sa.sends = 1;

@@ -44,7 +44,7 @@ struct ChildSaState {
   SecretBytes key_out;
   std::vector<wire::TrafficSelector> local_ts;
   std::vector<wire::TrafficSelector> remote_ts;
-  std::uint32_t born_epoch = 0;  // the cluster's epoch when the keys were made; the first credits are of it
+  std::uint32_t born_epoch = 0;                     // the cluster's when it was asked for; the first credits are of it
   std::array<std::uint64_t, 2> born_activations{};  // member 1's and 2's activation numbers then (N1)
   TimePoint established = kNever;
   TimePoint soft_deadline = kNever;
@@ -84,6 +84,7 @@ struct PendingRequest {
   std::string child_name;
   Bytes nonce;                    // ours, for collisions (REK-006)
   std::uint64_t new_ike_spi = 0;  // kRekeyIke
+  std::uint32_t epoch = 0;        // the cluster's when it was made; 0: a partner of an older version did not say
 
   friend bool operator==(const PendingRequest&, const PendingRequest&) = default;
 };

@@ -224,6 +224,9 @@ void handle_create_child_response(Engine& engine, Turn& turn, LiveSa& sa, const 
   ChildSaState child = make_child(engine, turn.now, *agreed, {pending.new_child_spi_in, pending.new_child_instance},
                                   *route, std::move(keys), true);
   child.carries_outbound = !route_is_used(sa, *route);
+  // The member that asked may have had the answer, and used the child before it died: its first credits are of the
+  // epoch in which it asked, and we begin where they ended (N2, N3).
+  child.born_epoch = std::min(child.born_epoch, pending.epoch);
   const std::uint32_t spi_in = child.spi_in;
   engine.log.info(name_of(sa) + ": child " + describe(child));
   sa.state.children.push_back(std::move(child));

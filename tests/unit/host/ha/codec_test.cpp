@@ -93,7 +93,7 @@ ike::IkeSaState ike_sa() {
   response.request_hash.fill(0x5a);
   response.response = Bytes(300, 0x77);
   s.responses = {response};
-  s.pending = ike::PendingRequest{22, ike::RequestKind::kRekeyChild, Bytes(200, 9), 1, 2, 4, "net", Bytes(32, 8), 3};
+  s.pending = ike::PendingRequest{22, ike::RequestKind::kRekeyChild, Bytes(200, 9), 1, 2, 4, "net", Bytes(32, 8), 3, 7};
   s.children.push_back(child());
   s.born_activations = {31, 32};
   s.established = kNow - std::chrono::seconds(90);

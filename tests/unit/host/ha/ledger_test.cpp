@@ -95,6 +95,27 @@ TEST_CASE("the first reservation of a later epoch starts at the end of the impli
   CHECK(credits[0].in.floor == 400 + 2 * ledger.config().grant);
 }
 
+TEST_CASE("an SA of an older epoch that is added after the takeover begins where its first credits ended", "[N2][N3]") {
+  for (const bool solo : {true, false}) {
+    Ledger ledger{{}};
+    ledger.enter_epoch(kStart, 4, solo);
+    ledger.add(kStart, kSpi, 7, 2);
+    const auto first = ledger.enter_epoch(kStart, kSpi, 4, solo);
+    const std::uint64_t out = first_out_limit(ledger.config()) + ledger.config().grant;
+    const std::uint64_t in = first_in_bound(ledger.config()) + ledger.config().grant;
+    CHECK(first.out.floor == out);
+    CHECK(first.in.floor == in);
+    const auto request = ledger.take_requests(4, 10);
+    REQUIRE(request.size() == 1);
+    CHECK(request[0].out_limit > out);
+    CHECK(request[0].in_bound > in);
+    ledger.acknowledged(request);
+    // Said again, it changes nothing.
+    CHECK(ledger.enter_epoch(kStart, kSpi, 4, solo).out.limit == request[0].out_limit);
+    CHECK_FALSE(ledger.has_requests());
+  }
+}
+
 TEST_CASE("an SA that sent nothing since the takeover hands over where it would have started", "[N2][N3]") {
   Ledger ledger{{}};
   ledger.add(kStart, kSpi, 7, 1);

@@ -175,6 +175,21 @@ TEST_CASE("a death at any message of any exchange loses nothing with a peer with
   run_kills(SyncPolicy::kAlways, false);
 }
 
+TEST_CASE("a child that the dead member asked for is of the epoch of its request", "[N2][N3]") {
+  // The member may have had the answer, and used the child, before anybody knew.
+  auto world = make_world(SyncPolicy::kDoubt, true, false);
+  world->connect();
+  world->add_standby(world->a);
+  world->perform(world->a, begin(*world, world->a, Act::kRekeyChild));
+  world->take_over(world->a);
+  world->run_for(seconds(20));
+  REQUIRE(disagreement(*world) == "");
+  CHECK(only_child(world->a).born_epoch == 1);
+  world->perform(world->a, begin(*world, world->a, Act::kRekeyChild));
+  world->run_for(seconds(20));
+  CHECK(only_child(world->a).born_epoch == 2);
+}
+
 TEST_CASE("a takeover in quiet times is one sync exchange and keeps SPIs and keys", "[SYNC-010][SYNC-020]") {
   auto world = make_world(SyncPolicy::kAlways, true, false);
   world->connect();
