@@ -165,6 +165,7 @@ struct HeartbeatCore::Impl {
     const Duration gap_max = config.interval + config.interval / 2;
     last_call = now;
     silence += std::min(gap, gap_max);
+    if (gap > config.lease / 2) view.missed = now;
     if (lapsed && gap > gap_max) awake_since = now;
     if (is_active() && !lapsed && !deposed && lease_ns && *lease_ns != 0 && to_ns(now) >= *lease_ns) {
       lapsed = true;
@@ -201,14 +202,21 @@ struct HeartbeatCore::Impl {
   // Where an echo is fresh it alone counts, so that the witness may be given up without waiting for a lease.
   void renew_with_witness(TimePoint now, HeartbeatStep& step) {
     std::optional<TimePoint> deadline;
-    const bool counts = echoed && (!lapsed || *echoed >= awake_since);
+    const bool answers = echoed && (!lapsed || *echoed >= awake_since);
+    // A partner that was active alone meanwhile and has forgotten it echoes us all the same. Rule S would hold only if
+    // it had not been.
+    const bool forgot = lapsed && answers && partner_forgot();
+    const bool counts = answers && !forgot;
     if (counts) deadline = *echoed + config.lease;
     const bool fresh = counts && now - *echoed <= config.lease / 2;
     if (!fresh && witness_until && *witness_until > now) {
       const TimePoint vouched = std::min(now + config.lease, *witness_until);
       deadline = std::max(deadline.value_or(vouched), vouched);
     }
-    if (!deadline || (lapsed && *deadline <= now)) return;
+    if (!deadline || (lapsed && *deadline <= now)) {
+      if (forgot) raise(step, Verdict::kStartEmpty);
+      return;
+    }
     settle_lease(*deadline, step);
   }
   void settle_lease(TimePoint deadline, HeartbeatStep& step) {
@@ -303,7 +311,8 @@ struct HeartbeatCore::Impl {
             (message.flags & kFlagMayNotLead) == 0,
             now,
             view.echoed,
-            view.granted};
+            view.granted,
+            view.missed};
     view_member = message.member;
     silence = Duration::zero();
     if (!claims) rearm(Verdict::kTakeOver);

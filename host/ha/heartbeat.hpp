@@ -80,6 +80,7 @@ struct PartnerView {
   TimePoint last_heard = TimePoint::min();
   TimePoint echoed = TimePoint::min();   // send time of our newest heartbeat that the partner echoed
   TimePoint granted = TimePoint::min();  // the same, echoed by an active that granted us its takeover
+  TimePoint missed = TimePoint::min();   // when we last woke from a pause in which it may have gone active unheard
 };
 
 class HeartbeatCore {

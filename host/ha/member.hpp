@@ -273,6 +273,7 @@ class Member final : private ike::ChildSlots {
   void say(card::Port port, const IpAddress& address, const wire::Mac& mac, const wire::Mac& from);
   void active_lost(TimePoint now);
   bool active_is_silent(TimePoint now) const;
+  bool died_as_standby() const;
   bool reserve_activation(std::uint64_t activation);
   std::uint16_t incarnation() const { return make_incarnation(config_.id, activation_); }
   ike::ClusterView view() const;
@@ -350,6 +351,7 @@ class Member final : private ike::ChildSlots {
   TimePoint hold_at_ = kNever;   // to be prolonged
   TimePoint hold_end_ = kNever;  // at the latest
   TimePoint handover_deadline_ = kNever;
+  TimePoint handed_over_at_{};
   TimePoint announce_deadline_ = kNever;
   unsigned announces_left_ = 0;
   TimePoint scan_deadline_ = kNever;

@@ -71,7 +71,7 @@ void Member::lead(TimePoint now, Cause cause, std::uint32_t epoch, bool taking_b
     return;
   }
   lead_ = PendingLead{cause, epoch, taking_back};
-  output_.claim = WitnessClaim{reserved_, cause == Cause::kTakeover};
+  output_.claim = WitnessClaim{reserved_, cause == Cause::kTakeover && !taking_back, taking_back};
 }
 
 // What was so when the witness was asked may have changed.

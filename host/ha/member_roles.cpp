@@ -207,7 +207,10 @@ void Member::verdict(TimePoint now, Verdict verdict) {
       go_solo(now);
       break;
     case Verdict::kStartEmpty:
-      if (role_ == Role::kActive && !solo()) {
+      if (role_ == Role::kActive && config_.witness) {
+        // Only the witness makes an active; what we hold is not to be used either way.
+        step_down(now, "the partner may have been active while the lease had lapsed, and has forgotten it");
+      } else if (role_ == Role::kActive && !solo()) {
         // The partner may have used the SAs further than anybody alive knows: going on could repeat numbers (N2, N3).
         log_.error("partner lost after a lapse of the lease: starting without SAs");
         become_active(now, Cause::kAddressesOnly, std::max(epoch_, hooks_.partner().epoch) + 2);
@@ -228,7 +231,8 @@ void Member::verdict(TimePoint now, Verdict verdict) {
 void Member::active_lost(TimePoint now) {
   probe_deadline_ = kNever;
   if (!may_lead()) return;
-  if (handover_deadline_ != kNever && in_sync_ && hooks_.partner().role == Role::kStandby) {
+  const bool waits = handover_deadline_ != kNever && in_sync_ && hooks_.partner().role == Role::kStandby;
+  if (waits && (config_.witness || died_as_standby())) {
     log_.warning("the partner is silent after the handover: taking back");
     lead(now, Cause::kTakeover, epoch_ + 1, true);
     return;
@@ -243,6 +247,14 @@ void Member::active_lost(TimePoint now) {
     log_.warning("no heartbeats from the active: asking on the sync channel");
     probe_end_ = link_.append(now, ActivationNotice{config_.id, std::max(activation_, reserved_)});
   }
+}
+
+// The partner that we handed over to, and that is silent now, has not gone active on its own: that takes `takeover`
+// without a heartbeat of ours, and it heard us until its own ended. Else it may have used the SAs alone, and only a cut
+// of both directions can hide that from a member that was awake. With a witness the key tells (takes_back).
+bool Member::died_as_standby() const {
+  const PartnerView partner = hooks_.partner();
+  return partner.missed < handed_over_at_ && partner.last_heard <= partner.echoed + config_.heartbeat.lease / 2;
 }
 
 bool Member::active_is_silent(TimePoint now) const {
@@ -355,6 +367,7 @@ void Member::hand_over(TimePoint now) {
   announces_left_ = 0;
   output_.own_addresses = false;
   handover_deadline_ = now + config_.handover_wait;
+  handed_over_at_ = now;
   set_facts();
   log_.info("handed over to the partner, epoch " + std::to_string(epoch_));
 }

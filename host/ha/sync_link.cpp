@@ -140,8 +140,9 @@ struct SyncLink::Impl {
   std::uint64_t applied = 0;         // by us
   std::uint64_t applied_sent = 0;    // in the last ack we sent
   TimePoint waiting_since = kNever;  // for an acknowledgement, without any progress
-  std::optional<Broken> failure;     // to be reported by the next call that reports
-  bool broken = false;               // reported: silent until close() or open()
+  TimePoint opened_at{};
+  std::optional<Broken> failure;  // to be reported by the next call that reports
+  bool broken = false;            // reported: silent until close() or open()
   Totals totals;
 
   void reset() {
@@ -154,6 +155,12 @@ struct SyncLink::Impl {
     appended = acknowledged = received = applied = applied_sent = 0;
     waiting_since = kNever;
     failure.reset();
+  }
+
+  // A connection on which nobody speaks must not keep the next one out.
+  TimePoint stalls_at() const {
+    if (!joined) return opened_at + config.hello;
+    return waiting_since == kNever ? kNever : waiting_since + config.stall;
   }
 
   // Numbers stay until close(), for the events of the same call that the owner has yet to handle.
@@ -214,9 +221,10 @@ struct SyncLink::Impl {
 SyncLink::SyncLink(SyncLinkConfig config) : impl_(std::make_unique<Impl>(config)) {}
 SyncLink::~SyncLink() = default;
 
-void SyncLink::open(TimePoint, const Hello& mine) {
+void SyncLink::open(TimePoint now, const Hello& mine) {
   impl_->reset();
   impl_->open = true;
+  impl_->opened_at = now;
   impl_->mine = mine;
   impl_->hello_out = encode_hello(mine);
 }
@@ -262,9 +270,10 @@ std::vector<LinkEvent> SyncLink::handle_timers(TimePoint now) {
   if (!impl_->open || impl_->broken) return events;
   if (impl_->failure) {
     impl_->break_off(events, Broken(*impl_->failure));
-  } else if (impl_->waiting_since != kNever && now >= impl_->waiting_since + impl_->config.stall) {
-    impl_->break_off(events, {LinkErrc::kStalled,
-                              "the partner acknowledged nothing after record " + std::to_string(impl_->acknowledged)});
+  } else if (now >= impl_->stalls_at()) {
+    impl_->break_off(events, {LinkErrc::kStalled, impl_->joined ? "the partner acknowledged nothing after record " +
+                                                                      std::to_string(impl_->acknowledged)
+                                                                : "no hello from the partner"});
   }
   return events;
 }
@@ -272,7 +281,7 @@ std::vector<LinkEvent> SyncLink::handle_timers(TimePoint now) {
 TimePoint SyncLink::next_deadline() const {
   if (!impl_->open || impl_->broken) return kNever;
   if (impl_->failure) return TimePoint::min();
-  return impl_->waiting_since == kNever ? kNever : impl_->waiting_since + impl_->config.stall;
+  return impl_->stalls_at();
 }
 
 std::uint64_t SyncLink::append(TimePoint now, const Record& record) {

@@ -158,6 +158,9 @@ void WitnessCore::advance_key(TimePoint now, WitnessStep& step) {
 
 // Why the key as known forbids the claim.
 std::optional<std::string> WitnessCore::objection(const WitnessClaim& claim) const {
+  if (claim.takes_back && (!key_ || key_->member != config_.member)) {
+    return std::string("the partner may have gone active alone since the handover");
+  }
   if (!key_ || key_->member == config_.member) return std::nullopt;
   const std::string owner = "member " + std::to_string(key_->member) + " owns the service";
   if (key_->solo) return owner + ", alone";

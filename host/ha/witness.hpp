@@ -9,7 +9,8 @@
 //   "solo" and its etcd lease certainly lives (rule S: send time of the newest confirmed renewal + ttl * 7/8).
 // - Echoes older than `silence`: mark the key solo. Fresh again for `settle`: stop using S, then mark it paired.
 // - A standby goes active only after a claim: it replaces a key of the partner that says paired, or one that is gone,
-//   or its own. It claims in its partner's silence only, when rule E has ended for the partner.
+//   or its own. It claims in its partner's silence only, when rule E has ended for the partner. What it handed over it
+//   takes back under its own key only: under any other the partner may have used the SAs alone since.
 // - The active whose key is another's, or gone while nobody echoes it, has lost the service.
 #pragma once
 
@@ -46,6 +47,7 @@ struct WitnessFacts {
 struct WitnessClaim {
   std::uint64_t activation = 0;  // that it will speak with: the fencing token
   bool takes_over = false;       // its partner is silent and it may keep the SAs: replaces a paired key of the partner
+  bool takes_back = false;       // what it handed over and the partner did not take: replaces its own key only
 };
 
 // --- the key

@@ -15,15 +15,16 @@ const Bytes kKey(32, 7);
 const Bytes kNewKey(32, 8);
 
 struct Couple {
-  HeartbeatCore active{config(1)};
-  HeartbeatCore standby{config(2)};
+  HeartbeatCore active;
+  HeartbeatCore standby;
 
-  static HeartbeatConfig config(std::uint8_t member) {
+  static HeartbeatConfig config(std::uint8_t member, bool witness = false) {
     HeartbeatConfig c;
     c.member = member;
+    c.witness = witness;
     return c;
   }
-  Couple() {
+  explicit Couple(bool witness = false) : active(config(1, witness)), standby(config(2, witness)) {
     active.set_key(at(0), kKey);
     standby.set_key(at(0), kKey);
     active.set_facts(at(0), {Role::kActive, false, true, 1, 1});
@@ -256,20 +257,33 @@ TEST_CASE("a goodbye counts as silence at once, and what is still on its way doe
 }
 
 TEST_CASE("after a lapse a partner that has lost its shadow state means starting empty", "[N2][N3][N7]") {
-  for (const bool forgot : {true, false}) {
-    INFO((forgot ? "the partner restarted" : "the partner holds its state"));
-    Couple c;
-    c.run(0, 100);
-    // The active stands still; its partner takes over, dies, and comes back as a standby that knows nothing.
-    if (forgot) c.standby.set_facts(at(200), {Role::kStandby, false, false, 0, 3});
-    std::vector<Verdict> verdicts;
-    Couple::pass(230, c.active.tick(at(230)), c.standby, c.active, verdicts);
-    const std::vector<Verdict> later = c.run(230, 300);
-    verdicts.insert(verdicts.end(), later.begin(), later.end());
-    CHECK(std::count(verdicts.begin(), verdicts.end(), Verdict::kLeaseLapsed) == 1);
-    CHECK(std::count(verdicts.begin(), verdicts.end(), Verdict::kLeaseBack) == (forgot ? 0 : 1));
-    CHECK((std::count(verdicts.begin(), verdicts.end(), Verdict::kStartEmpty) > 0) == forgot);
+  for (const bool witness : {false, true}) {
+    for (const bool forgot : {true, false}) {
+      INFO((forgot ? "the partner restarted" : "the partner holds its state") << (witness ? ", with a witness" : ""));
+      Couple c(witness);
+      c.run(0, 100);
+      // The active stands still; its partner takes over, dies, and comes back as a standby that knows nothing.
+      if (forgot) c.standby.set_facts(at(200), {Role::kStandby, false, false, 0, 3});
+      std::vector<Verdict> verdicts;
+      Couple::pass(230, c.active.tick(at(230)), c.standby, c.active, verdicts);
+      const std::vector<Verdict> later = c.run(230, 300);
+      verdicts.insert(verdicts.end(), later.begin(), later.end());
+      CHECK(std::count(verdicts.begin(), verdicts.end(), Verdict::kLeaseLapsed) == 1);
+      CHECK(std::count(verdicts.begin(), verdicts.end(), Verdict::kLeaseBack) == (forgot ? 0 : 1));
+      CHECK((std::count(verdicts.begin(), verdicts.end(), Verdict::kStartEmpty) > 0) == forgot);
+    }
   }
+}
+
+TEST_CASE("a witness that vouches frees a lapsed lease, whatever the partner has forgotten", "[N7]") {
+  Couple c(true);
+  c.run(0, 100);
+  c.active.set_witness(at(100), at(2'000));
+  c.standby.set_facts(at(200), {Role::kStandby, false, false, 0, 3});
+  std::vector<Verdict> verdicts;
+  Couple::pass(230, c.active.tick(at(230)), c.standby, c.active, verdicts);
+  CHECK(std::count(verdicts.begin(), verdicts.end(), Verdict::kLeaseBack) == 1);
+  CHECK(std::count(verdicts.begin(), verdicts.end(), Verdict::kStartEmpty) == 0);
 }
 
 }  // namespace tandem::ha

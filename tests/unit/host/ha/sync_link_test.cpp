@@ -184,6 +184,18 @@ TEST_CASE("a partner that acknowledges nothing for a second counts as stalled, a
   CHECK(c.a.handle_timers(now + milliseconds(2000)).empty());
 }
 
+TEST_CASE("a connection on which nobody says hello ends after three seconds, whatever trickles in", "[N4]") {
+  SyncLink a{{}}, b{{}};
+  a.open(kNow, hello(1));
+  b.open(kNow, hello(2));
+  const Bytes half = b.take_output(kNow);
+  CHECK(a.next_deadline() == kNow + milliseconds(3000));
+  CHECK(a.receive(kNow + milliseconds(2900), ByteView(half).first(half.size() / 2)).empty());
+  CHECK(a.handle_timers(kNow + milliseconds(2999)).empty());
+  CHECK(broken(a.handle_timers(kNow + milliseconds(3000))) == LinkErrc::kStalled);
+  CHECK(a.next_deadline() == kNever);
+}
+
 TEST_CASE("a queue beyond its bound ends the session instead of growing", "[N4]") {
   SyncLinkConfig config;
   config.queue_octets_max = 1000;

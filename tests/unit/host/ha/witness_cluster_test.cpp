@@ -272,12 +272,11 @@ class World {
       facts.solo = true;
       facts.in_sync = false;
       change(i, t, facts);
-    } else if (verdict == Verdict::kDeposed && facts.role == Role::kActive) {
+    } else if ((verdict == Verdict::kDeposed || verdict == Verdict::kStartEmpty) && facts.role == Role::kActive) {
       stand_by(i, t, false);
     } else if (verdict == Verdict::kLeaseLapsed) {
       ++n.lapses;
     }
-    if (verdict == Verdict::kStartEmpty) failure = "a member with a witness was told to start empty";
   }
 
   bool partner_is_silent(std::size_t i, Ns t) const { return t - nodes_[i]->last_accepted >= 1'000 * kMs; }
@@ -382,6 +381,45 @@ Shape random_shape(std::uint64_t seed) {
   return shape;
 }
 
+// A witness core alone with etcd, which answers at once.
+struct Lone {
+  Lone(std::uint8_t member, Etcd& store)
+      : etcd(store), core([member] {
+          WitnessConfig config;
+          config.member = member;
+          config.ttl = std::chrono::seconds(1);
+          return config;
+        }()) {}
+  Etcd& etcd;
+  WitnessCore core;
+  std::vector<WitnessEvent> events;
+
+  void carry_out(Ns t, TimePoint echoed, const WitnessStep& step) {
+    events.insert(events.end(), step.events.begin(), step.events.end());
+    for (const WitnessRequest& request : step.requests) {
+      carry_out(t, echoed, core.reply(from_ns(t), echoed, request.number, etcd.serve(t, request.ask)));
+    }
+  }
+  // Ticks over [from, to); `echoed`: every heartbeat is, at once.
+  void run(Ns from, Ns to, bool echoed) {
+    for (Ns t = from; t < to; t += 5 * kMs) {
+      const TimePoint echo = echoed ? from_ns(t) : TimePoint::min();
+      carry_out(t, echo, core.tick(from_ns(t), echo));
+    }
+  }
+  // True: granted.
+  bool claims(Ns t, const WitnessClaim& claim) {
+    events.clear();
+    carry_out(t, TimePoint::min(), core.claim(from_ns(t), TimePoint::min(), claim));
+    run(t, t + 100 * kMs, false);
+    return std::any_of(events.begin(), events.end(),
+                       [](const WitnessEvent& event) { return std::holds_alternative<ClaimGranted>(event); });
+  }
+  void becomes(Ns t, const WitnessFacts& facts) {
+    carry_out(t, from_ns(t), core.set_facts(from_ns(t), from_ns(t), facts));
+  }
+};
+
 }  // namespace
 
 TEST_CASE("with a witness exactly one member speaks under every partition, pause and late answer", "[N3][N7]") {
@@ -406,6 +444,22 @@ TEST_CASE("with a witness exactly one member speaks under every partition, pause
   CHECK(lost > 5);
   CHECK(lapses > 20);
   CHECK(refusals > 20);
+}
+
+TEST_CASE("what was handed over is taken back only while nobody else has claimed it", "[N2][N3]") {
+  for (const bool partner_led : {false, true}) {
+    INFO((partner_led ? "the partner went active alone and died" : "the partner died as a standby"));
+    Etcd etcd;
+    Lone first(1, etcd), second(2, etcd);
+    REQUIRE(first.claims(1'000 * kMs, {1, false, false}));
+    first.becomes(1'100 * kMs, {true, 1, 0});
+    first.run(1'100 * kMs, 1'400 * kMs, true);  // paired
+    first.becomes(1'400 * kMs, {false, 1, 0});
+    if (partner_led) REQUIRE(second.claims(1'450 * kMs, {1, true, false}));
+    first.run(1'400 * kMs, 3'500 * kMs, false);  // the dead partner's key is gone by then
+    CHECK(first.claims(3'500 * kMs, {2, false, true}) == !partner_led);
+    if (partner_led) CHECK(first.claims(3'600 * kMs, {2, false, false}));
+  }
 }
 
 TEST_CASE("a witness that is gone stops no healthy pair", "[N7]") {
