@@ -124,6 +124,7 @@ void Node::crash_daemon() {
   say("daemon dies");
   steps_.die_at(0);
   last_knowledge_ = knowledge_of(member_->ike());
+  died_alone_ = member_->solo();
   env_.check.n7.ended(index_);
   ++life_;
   member_.reset();

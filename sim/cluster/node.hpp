@@ -56,6 +56,8 @@ class Node final : public MemberPort {
   TapCard* card() { return card_.get(); }
   // What it knew when it last lived.
   Knowledge knowledge() const;
+  // It is, or died as, an active without a partner.
+  bool alone() const { return member_ ? member_->solo() : died_alone_; }
   // The card's counters as part of the story.
   void tell_counters() const;
   void forget_window(std::uint64_t pick);
@@ -124,6 +126,7 @@ class Node final : public MemberPort {
   std::unique_ptr<ha::Member> member_;
   SessionSeam seam_;
   Knowledge last_knowledge_;
+  bool died_alone_ = false;
 
   std::uint64_t life_ = 0;  // of the process
   TimePoint process_still_until_{};

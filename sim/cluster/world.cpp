@@ -331,9 +331,10 @@ void World::became_active(Node& node, bool keeps, bool handover) {
   }
   if (!keeps) return;
   ++result_.kept;
-  // In a split the other one may still speak, and what it says then nobody else can know.
-  if (plan_.split && nodes_[1 - node.index()]->active()) return;
-  const Knowledge predecessor = nodes_[1 - node.index()]->knowledge();
+  // In a split the other one may have gone active alone unheard, and what it said then nobody else can know.
+  const Node& other = *nodes_[1 - node.index()];
+  if (plan_.split && (other.active() || other.alone())) return;
+  const Knowledge predecessor = other.knowledge();
   for (const auto& peer : peers_) check_.n4.took_over(node.member()->ike(), predecessor, peer->core(), node.name());
   // The best moment for what was captured before.
   if (dice_.chance(40)) clock_.after(dice_.between(Duration{0}, milliseconds(5)), [this] { replay_burst(); });
