@@ -264,6 +264,13 @@ TEST_CASE("the kernel tops keep lifetimes, sizes, selectors, neighbours and keys
   left.both([](Rig& rig) { rig.remove_next_hop(Port::kOuter, rig.peer); });
   REQUIRE(pass(100).empty());  // the sealed packet waits with the host
   left.both([](Rig& rig) { rig.next_hop(Port::kOuter, rig.peer, {2, 0, 0, 0, 9, 1}); });
+  Inner bypass;  // the host gets what it cannot forward as it came, its TTL too
+  bypass.source = left.native.host;
+  bypass.target = left.native.remote;
+  bypass.source_port = 5;
+  left.both([](Rig& rig) { rig.remove_next_hop(Port::kOuter, rig.remote); });
+  left.same(Port::kInner, frame(left.native.inner_mac, inner_packet(bypass)));
+  left.same_tables();
   right.both([](Rig& rig) { rig.remove_next_hop(Port::kInner, rig.host); });
   REQUIRE(pass(100).empty());
   right.both([](Rig& rig) { rig.next_hop(Port::kInner, rig.host, {2, 0, 0, 0, 9, 2}); });
@@ -373,6 +380,7 @@ TEST_CASE("the host kernel shows the clock, moves batch_count round by round, an
   REQUIRE(rig.registers().batch_count == 1);
   card.run(Port::kInner);
   card.look();
+  card.look();  // one is: that says nothing of the other path
   REQUIRE(rig.registers().batch_count == 1);
   card.run(Port::kOuter);
   card.look();
