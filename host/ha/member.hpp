@@ -275,6 +275,8 @@ class Member final : private ike::ChildSlots {
   bool active_is_silent(TimePoint now) const;
   bool died_as_standby() const;
   bool reserve_activation(std::uint64_t activation);
+  // To the partner, whose memory outlives our disk; returns the record's number.
+  std::uint64_t tell_activation(TimePoint now);
   std::uint16_t incarnation() const { return make_incarnation(config_.id, activation_); }
   ike::ClusterView view() const;
   void set_facts();
@@ -300,6 +302,7 @@ class Member final : private ike::ChildSlots {
   std::uint32_t epoch_ = 0;
   std::uint64_t activation_ = 0;  // in use
   std::uint64_t reserved_ = 0;    // durable, unused; 0: none
+  std::uint64_t told_ = 0;        // by this life, as its newest
   std::array<std::uint64_t, 2> known_activations_{};
   std::uint64_t takeovers_ = 0;
   std::optional<ike::LocalSpi> snapshot_from_;     // joining: IKE SAs from here on are still to be told

@@ -21,7 +21,7 @@ constexpr Duration kAnnounceInterval = std::chrono::milliseconds(250);
 }  // namespace
 
 bool Member::reserve_activation(std::uint64_t activation) {
-  if (activation <= store_.durable()) activation = store_.durable() + 1;
+  activation = std::max({activation, store_.durable() + 1, known_activations_[config_.id - 1u] + 1});
   if (auto reserved = store_.reserve(activation); !reserved) {
     log_.error("activation store: " + reserved.error().text);
     reserved_ = 0;
@@ -114,7 +114,7 @@ void Member::become_active(TimePoint now, Cause cause, std::uint32_t epoch) {
   if (keeps) carry_usage(now);
   handover_deadline_ = handover_at_ = kNever;
   reserve_at_ = now + kReserveDelay;
-  if (cause == Cause::kHandover) replicate(now, ActivationNotice{config_.id, activation_});
+  if (cause == Cause::kHandover) tell_activation(now);
   flush_reservations(now);
   collect_wishes(now);
 }
@@ -123,7 +123,7 @@ void Member::become_active(TimePoint now, Cause cause, std::uint32_t epoch) {
 void Member::reserve_ahead(TimePoint now) {
   reserve_at_ = kNever;
   if (reserved_ != 0 || left_ || !reserve_activation(activation_ + 1) || !replicating()) return;
-  replicate(now, ActivationNotice{config_.id, reserved_});
+  tell_activation(now);
 }
 
 void Member::announce(TimePoint now) {
@@ -245,7 +245,7 @@ void Member::active_lost(TimePoint now) {
   // Only its heartbeats are missing. It answers on the session, or the session breaks.
   if (probe_end_ == 0) {
     log_.warning("no heartbeats from the active: asking on the sync channel");
-    probe_end_ = link_.append(now, ActivationNotice{config_.id, std::max(activation_, reserved_)});
+    probe_end_ = tell_activation(now);
   }
 }
 

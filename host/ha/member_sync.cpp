@@ -107,9 +107,11 @@ void Member::handle_hello(TimePoint now, const Hello& hello) {
     known_activations_[i] = std::max(known_activations_[i], hello.activations[i]);
   }
   const std::uint64_t remembered = hello.activations[config_.id - 1u];
-  if (remembered > store_.durable()) {
+  // What it remembers and this life has not told is of an earlier one: used, or about to be.
+  const std::uint64_t next = reserved_ != 0 ? reserved_ : store_.durable() + 1;
+  if (remembered >= next && remembered > told_) {
     // Our disk went back in time; the partner's memory keeps the nonces apart (N1).
-    log_.error("activation store is older than the partner remembers (" + std::to_string(store_.durable()) + " < " +
+    log_.error("activation store is older than the partner remembers (next " + std::to_string(next) + ", remembered " +
                std::to_string(remembered) + "): continuing beyond it");
     reserve_activation(remembered + 1);
   }
@@ -136,6 +138,11 @@ bool Member::replicating() const {
   return role_ == Role::kActive && link_.is_joined() && (joining() || partnership_ == Partnership::kPaired);
 }
 
+std::uint64_t Member::tell_activation(TimePoint now) {
+  told_ = std::max(activation_, reserved_);
+  return link_.append(now, ActivationNotice{config_.id, told_});
+}
+
 void Member::replicate(TimePoint now, const Record& record) { link_.append(now, record); }
 
 void Member::begin_join(TimePoint now) {
@@ -145,7 +152,7 @@ void Member::begin_join(TimePoint now) {
   snapshot_from_ = ike::LocalSpi{};
   ike_.doubt_peers();
   replicate(now, SnapshotBegin{});
-  replicate(now, ActivationNotice{config_.id, std::max(activation_, reserved_)});
+  tell_activation(now);
   share_recovery(now);
   usage_.forget_reports();
   carry_all(now);
