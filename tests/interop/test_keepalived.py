@@ -4,6 +4,7 @@ cards' outer ports."""
 
 import os
 import re
+import signal
 import subprocess
 
 from fixture import Setting
@@ -18,6 +19,14 @@ GROUP = "cluster"
 PACKAGED = os.path.join(ROOT, "host", "packaging", "keepalived")
 # keepalived needs some 0.4 s to miss a master; on a busy machine the member may take over that much later.
 EXTERNAL = 'role = "external"\neligible_ms = 3000\n'
+
+
+def _runs(pid):
+    try:
+        with open(f"/proc/{pid}/stat", encoding="ascii") as source:
+            return source.read().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
 
 
 class Keepalived:
@@ -47,12 +56,25 @@ class Keepalived:
             target.write(text)
         self.process = None
 
+        self._pids = [os.path.join(self._folder, name) for name in ("main.pid", "vrrp.pid", "check.pid")]
+
     def start(self):
-        pids = [os.path.join(self._folder, name) for name in ("main.pid", "vrrp.pid", "check.pid")]
         self.process = self._topology.start(
             f"keepalived-{self.member.name}",
             ["keepalived", "--dont-fork", "--vrrp", "--log-console", "--log-detail", "-f", self._configuration,
-             "-p", pids[0], "-r", pids[1], "-c", pids[2]], namespace=self.member.name)
+             "-p", self._pids[0], "-r", self._pids[1], "-c", self._pids[2]], namespace=self.member.name)
+
+    def kill(self):
+        """As a machine's death: its VRRP child too, which would say goodbye, and keep a new keepalived from starting."""
+        with open(self._pids[1], encoding="ascii") as source:
+            child = int(source.read())
+        os.kill(child, signal.SIGSTOP)
+        self.process.kill()
+        os.kill(child, signal.SIGKILL)
+        wait_until(lambda: not _runs(child), 10, "keepalived's child to end")
+        for path in self._pids:
+            if os.path.exists(path):
+                os.unlink(path)
 
     def state(self):
         """The newest state that it has written of itself, '' for none."""
@@ -88,7 +110,7 @@ def test_keepalived_leads_the_pair(context):
         traffic = Traffic(topology, context.program("demo_traffic"), rate=200, bulk_mbit=0)
         traffic.start()
 
-        a.process.kill()
+        a.kill()
         a.member.kill_machine()
         b.wait_state("MASTER")
         pair.wait_active(b.member)
