@@ -125,7 +125,9 @@ def test_dead_peer_detection(context):
         answered = {message.message_id for message in ike if message.response and message.exchange == 37}
         assert len(asked) >= 3, f"strongSwan asked only {len(asked)} times"
         assert {message.message_id for message in asked[:-1]} <= answered, (asked, answered)
-        assert made.peer.spis() == before and made.pings()
+        # A takeover meanwhile, by a machine that stalled, costs an idle SA its first packets (N3), but no SA.
+        wait_until(made.pings, 10, "pings both ways")
+        assert made.peer.spis() == before
 
 
 def test_planned_takeover(context):
