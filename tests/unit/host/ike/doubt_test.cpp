@@ -3,6 +3,7 @@
 // nobody answers, and what the peer may ask meanwhile. RFC 6311 5, 8.1; SYNC-013..030, IKE-024. Serves N4.
 #include <catch2/catch.hpp>
 
+#include "alive.hpp"
 #include "world.hpp"
 
 using namespace tandem;
@@ -71,21 +72,7 @@ struct Scene {
     REQUIRE(count(IkeCounter::kSyncDone) == 0);
   }
 
-  // Rekeys in both directions go through and nothing was negotiated anew.
-  void check_alive() {
-    REQUIRE(established(cluster).size() == 1);
-    REQUIRE(disagreement(*world) == "");
-    for (Site* site : {&cluster, &peer()}) {
-      REQUIRE(installed(*site).size() >= 1);
-      world->perform(*site, site->core().rekey_child(world->now, installed(*site).front()->spi_in).value());
-      world->run_for(seconds(20));
-      REQUIRE(disagreement(*world) == "");
-      world->perform(*site, site->core().rekey_ike(world->now, only_sa(*site)).value());
-      world->run_for(seconds(20));
-      REQUIRE(disagreement(*world) == "");
-    }
-    CHECK(world->init_requests == 1);
-  }
+  void check_alive() { test::check_alive(*world, cluster); }
 
   std::unique_ptr<World> world;
   Site& cluster;

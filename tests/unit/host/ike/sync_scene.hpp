@@ -4,6 +4,7 @@
 
 #include <catch2/catch.hpp>
 
+#include "alive.hpp"
 #include "host/ike/sk_payload.hpp"
 #include "host/wire/ha_notify.hpp"
 #include "world.hpp"
@@ -132,21 +133,7 @@ struct SyncScene {
     return std::nullopt;
   }
 
-  // Rekeys in both directions go through and nothing was negotiated anew.
-  void check_alive() {
-    REQUIRE(established(cluster).size() == 1);
-    REQUIRE(disagreement(*world) == "");
-    for (Site* site : {&cluster, &peer()}) {
-      REQUIRE(installed(*site).size() >= 1);
-      world->perform(*site, site->core().rekey_child(world->now, installed(*site).front()->spi_in).value());
-      world->run_for(seconds(20));
-      REQUIRE(disagreement(*world) == "");
-      world->perform(*site, site->core().rekey_ike(world->now, only_sa(*site)).value());
-      world->run_for(seconds(20));
-      REQUIRE(disagreement(*world) == "");
-    }
-    CHECK(world->init_requests == 1);
-  }
+  void check_alive() { test::check_alive(*world, cluster); }
 
   std::unique_ptr<World> world;
   Site& cluster;
