@@ -44,7 +44,7 @@ extern "C" void tandem_decrypt(Stream<Word>& wire, Stream<Word>& inject, Stream<
 #pragma HLS STREAM variable = found depth = 2
 #pragma HLS STREAM variable = opens depth = 2
 #pragma HLS STREAM variable = moves depth = 2
-  ingress_stage(inject, wire, heads, payload);
+  ingress_stage<Port::kOuter>(inject, wire, heads, payload);
   classify_stage(heads, clock, memory, Port::kOuter, seen);
   flow_stage(seen, flows, looked);
   open_stage(looked, inbound, slots, key, job, opens, found);

@@ -44,7 +44,7 @@ extern "C" void tandem_encrypt(Stream<Word>& wire, Stream<Word>& inject, Stream<
 #pragma HLS STREAM variable = looked depth = 2
 #pragma HLS STREAM variable = numbered depth = 2
 #pragma HLS STREAM variable = moves depth = 2
-  ingress_stage(inject, wire, heads, payload);
+  ingress_stage<Port::kInner>(inject, wire, heads, payload);
   classify_stage(heads, clock, memory, Port::kInner, seen);
   flow_stage(seen, flows, looked);
   seal_stage(looked, outbound, totals, slots, key, job, numbered);

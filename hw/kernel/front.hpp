@@ -34,11 +34,14 @@ stale:
 // The host kernel's own: passes every stage without a word of payload and comes back as a report.
 constexpr InjectKind kInjectToken = static_cast<InjectKind>(255);
 
+// A token with this route makes its path leave the wire unread until the next token.
+constexpr std::uint32_t kTokenHold = 1;
+
 // In front of an injected packet's words (a token's control word is its last). Behind it the words hold a frame: for
 // kinds other than kFrame its Ethernet header is zeros.
 struct Injection {
   InjectKind kind;
-  std::uint32_t route;
+  std::uint32_t route;  // kSealRoute: which; a token: kTokenHold or 0
   Address next_hop;
 };
 
@@ -68,14 +71,19 @@ control_words:
 }
 
 // ---- Ingress: whole packets, injected ones first. A frame longer than kFrameMax is swallowed to its last word.
-inline void ingress_stage(Stream<Word>& inject, Stream<Word>& wire, Stream<Head>& heads, Stream<Word>& payload) {
-  const bool injected = stream_choose(inject, wire);
+// While a standby is being handed the service the wire's frames wait where they are (`holds_wires` in gate.hpp): the
+// host kernel, which has the clock and the register at hand, says so by its tokens. `kSide`: each path has its own.
+template <Port kSide>
+void ingress_stage(Stream<Word>& inject, Stream<Word>& wire, Stream<Head>& heads, Stream<Word>& payload) {
+  static bool held;
+  const bool injected = held || stream_choose(inject, wire);
   Head head = {};
   bool last = false;
   if (injected) {
     const Word control = inject.read();
     head_injected(control, head);
     last = word_get(control, kWordLastBit, 1) != 0;
+    held = head.kind == kInjectToken ? head.route == kTokenHold : held;
   }
   bool ragged = false;  // a word that is not full in front of the last one
 ingress_words:

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the kernel tops need of an HLS tool, for a compiler without one: wide words and a queue. A
-// read of an empty stream, or a write to a full one, is a fault of the testbench and ends the process.
+// What the kernel tops need of an HLS tool, for a compiler without one: wide words and a queue. What waits on a card (a
+// read of an empty stream, a write to a full one) calls a hook, until it need not wait any more: where nobody set one,
+// waiting is a fault of the testbench and ends the process.
 #pragma once
 
 #include <cstdint>
@@ -30,26 +31,41 @@ void word_set(WideWord<kBits>& word, int low, int bits, std::uint64_t value) {
   part = (part & ~(word_mask(bits) << (low % 64))) | (value & word_mask(bits)) << (low % 64);
 }
 
+// `hook` lets others run, or does not return. One for the program.
+template <typename Unused>
+struct StreamStall {
+  static void (*hook)();
+};
+template <typename Unused>
+void (*StreamStall<Unused>::hook)() = &std::abort;
+inline void stream_stalled() { StreamStall<void>::hook(); }
+
 constexpr std::uint32_t kStreamDepth = 64;  // words: more than one packet
 
 template <typename T>
 class Stream {
  public:
+  // `depth`: items that it holds, kStreamDepth at most.
+  explicit Stream(std::uint32_t depth = kStreamDepth) : depth_(depth) {}
   T read() {
-    if (empty()) {
-      std::abort();  // on the card this waits for ever
+    while (empty()) {
+      stream_stalled();
     }
     return items_[taken_++ % kStreamDepth];
   }
   void write(const T& item) {
-    if (put_ - taken_ == kStreamDepth) {
-      std::abort();
+    while (room() == 0) {
+      stream_stalled();
     }
     items_[put_++ % kStreamDepth] = item;
   }
-  bool empty() const { return put_ == taken_; }  // for testbenches
+  // For testbenches.
+  bool empty() const { return put_ == taken_; }
+  std::uint32_t room() const { return depth_ - (put_ - taken_); }
+  std::uint32_t written() const { return put_; }
 
  private:
+  std::uint32_t depth_;
   T items_[kStreamDepth];
   std::uint32_t put_ = 0;
   std::uint32_t taken_ = 0;
@@ -64,8 +80,8 @@ bool stream_ready(Stream<T>& stream) {
 // Waits until one of the two has an item. True: `first`, which goes before.
 template <typename T, typename U>
 bool stream_choose(Stream<T>& first, Stream<U>& second) {
-  if (first.empty() && second.empty()) {
-    std::abort();  // on the card this waits
+  while (first.empty() && second.empty()) {
+    stream_stalled();
   }
   return !first.empty();
 }

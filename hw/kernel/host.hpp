@@ -26,6 +26,8 @@ constexpr std::uint32_t kInjectWord = offsetof(CardMemory, injects) / 8;
 constexpr std::uint32_t kCounterWord = offsetof(Registers, counters) / 8;
 constexpr std::uint32_t kNowWord = offsetof(Registers, now_ns) / 8;
 constexpr std::uint32_t kBatchWord = offsetof(Registers, batch_count) / 8;
+constexpr std::uint32_t kActivationWord = offsetof(Registers, activation) / 8;
+constexpr std::uint32_t kHoldWord = offsetof(Registers, hold_deadline_ns) / 8;
 constexpr std::uint32_t kIdleMark = offsetof(Registers, idle) / 4;
 constexpr std::uint32_t kRecordHeadWords = offsetof(PuntRecord, packet) / 8;
 static_assert(offsetof(InjectRecord, packet) == offsetof(PuntRecord, packet), "heads of one size");
@@ -271,7 +273,7 @@ inject_head:
   memory[ring_consumed(ring)] = consumed + 1;
 }
 
-// A round of tokens has ended, and the next is due: `batch_count` moves on.
+// A round of tokens has ended, and the next is due: `batch_count` moves on. The tokens say whether the wires are held.
 inline void host_tokens(HostState& state, std::uint64_t now_ns, std::uint64_t* memory, Stream<Word>& to_encrypt,
                         Stream<Word>& to_decrypt) {
   if (now_ns < state.token_at_ns || state.token_out[0] || state.token_out[1]) {
@@ -281,7 +283,8 @@ inline void host_tokens(HostState& state, std::uint64_t now_ns, std::uint64_t* m
   state.token_out[0] = true;
   state.token_out[1] = true;
   memory[kBatchWord] += 1;
-  Injection token = {kInjectToken, 0, {}};
+  const bool held = holds_wires({memory[kActivationWord], memory[kHoldWord], now_ns});
+  Injection token = {kInjectToken, held ? kTokenHold : 0, {}};
   const Word word = control_word(token, true);
   to_encrypt.write(word);
   to_decrypt.write(word);

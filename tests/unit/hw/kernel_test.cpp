@@ -12,6 +12,9 @@ using namespace tandem::card::test;
 
 namespace {
 
+// Instead of waiting for ever.
+struct Waits {};
+
 // Counts what a list takes.
 struct FieldCounter {
   std::uint32_t total = 0;
@@ -421,6 +424,53 @@ TEST_CASE("the host kernel shows the clock, moves batch_count round by round, an
               clock, reinterpret_cast<std::uint64_t*>(&rig.memory()), reinterpret_cast<std::uint32_t*>(&rig.memory()));
   REQUIRE(rig.counter(Counter::kSealed) == 2);
   REQUIRE(rig.registers().now_ns == 7);
+}
+
+TEST_CASE("while a standby is being handed the service, what arrives waits on the wires, and the host's frames pass",
+          "[csim]") {
+  Rig rig(true);
+  TopCard card(rig);
+  StreamStall<void>::hook = [] { throw Waits(); };
+  rig.add_outbound(0);
+  rig.activate(1, 0x0401, false, false);
+  rig.registers().hold_deadline_ns = rig.now_ns + kHoldMaxNs;
+  card.look();
+  for (PathStreams* path : {&card.encrypt(), &card.decrypt()}) {
+    const Port port = path == &card.encrypt() ? Port::kInner : Port::kOuter;
+    feed(path->in, rig.inner_frame(0));
+    card.run(port);  // the token, which holds the wire
+    REQUIRE(path->inject.empty());
+    REQUIRE_THROWS_AS(card.run(port), Waits);
+    path->clock = Stream<ClockWord>();
+    REQUIRE_FALSE(path->in.empty());
+  }
+  card.look();
+  card.look();
+  rig.inject(InjectKind::kFrame, Port::kOuter, frame(rig.outer_mac, rig.inner_frame(0)));
+  card.look();
+  card.run(Port::kInner);
+  REQUIRE(drain(card.encrypt().wire).size() > kEthernetOctets);
+  REQUIRE_FALSE(card.encrypt().in.empty());
+  card.look();
+
+  rig.activate(1, 0x0401, true, false);
+  rig.now_ns += kTokenEveryNs;
+  card.look();
+  for (const Port port : {Port::kInner, Port::kOuter}) {
+    card.run(port);  // the token that lets go
+    card.run(port);
+    card.look();
+    card.look();
+  }
+  REQUIRE(card.encrypt().in.empty());
+  REQUIRE(card.decrypt().in.empty());
+  REQUIRE(drain(card.encrypt().wire).size() > kEthernetOctets);
+  REQUIRE(rig.counter(Counter::kSealed) == 1);
+  REQUIRE(rig.counter(Counter::kDropNotArmed) == 0);
+  while (!card.encrypt().idle() || !card.decrypt().idle()) {
+    card.look();
+  }
+  StreamStall<void>::hook = &std::abort;
 }
 
 TEST_CASE("packets of all lengths fit together in the movers", "[csim]") {
