@@ -382,6 +382,7 @@ void Member::timers(TimePoint now) {
     probe_deadline_ = kNever;
     if (role_ == Role::kStandby && active_is_silent(now)) active_lost(now);
   }
+  if (now >= claim_again_at_) claim_again(now);
   if (now >= preempt_deadline_) preempt(now);
   if (now >= lonely_deadline_) {
     lonely_deadline_ = now + config_.startup_wait;
@@ -398,8 +399,8 @@ void Member::timers(TimePoint now) {
 
 TimePoint Member::next_deadline() const {
   TimePoint next = std::min({lonely_deadline_, handover_at_, hold_at_, reserve_at_, beyond_at_, handover_deadline_,
-                             announce_deadline_, scan_deadline_, probe_deadline_, preempt_deadline_, relimit_deadline_,
-                             snapshot_deadline_, flush_deadline_});
+                             announce_deadline_, scan_deadline_, probe_deadline_, claim_again_at_, preempt_deadline_,
+                             relimit_deadline_, snapshot_deadline_, flush_deadline_});
   if (link_.is_open()) next = std::min(next, link_.next_deadline());
   if (role_ == Role::kActive) next = std::min({next, usage_deadline_, ike_.next_deadline()});
   return next;

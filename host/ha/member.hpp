@@ -216,6 +216,7 @@ class Member final : private ike::ChildSlots {
   void handle_broken(TimePoint now, const Broken& broken);
   void note_trouble(TimePoint now, const std::string& text);
   void trouble_over();
+  void claim_again(TimePoint now);
   void yield_if_wanted(TimePoint now);
   void plan_preemption(TimePoint now);
   void preempt(TimePoint now);
@@ -324,7 +325,8 @@ class Member final : private ike::ChildSlots {
   std::optional<PendingLead> lead_;
   std::uint64_t handed_from_ = 0;  // the partner's activation that handed over to ours
   std::string refusal_;            // the witness's last
-  Role wanted_ = Role::kStandby;   // with config_.external
+  TimePoint claim_again_at_ = kNever;
+  Role wanted_ = Role::kStandby;  // with config_.external
   std::string trouble_;
   TimePoint trouble_told_ = TimePoint::min();
   TimePoint refused_until_ = TimePoint::min();  // a partner is there: no cold start alone before

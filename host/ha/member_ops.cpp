@@ -10,6 +10,9 @@ namespace {
 // A refusal that goes on is told again after this.
 constexpr Duration kTroubleRepeat = std::chrono::minutes(1);
 
+// After the witness refused.
+constexpr Duration kClaimAgain = std::chrono::milliseconds(500);
+
 // Within this the next attempt has failed too, if the partner is still there: a second's pause, two for the handshake.
 constexpr Duration kNextRefusal = std::chrono::seconds(4);
 
@@ -99,7 +102,20 @@ void Member::witness(TimePoint now, const WitnessEvent& event) {
   } else if (const auto* lost = std::get_if<OwnershipLost>(&event); lost != nullptr && role_ == Role::kActive) {
     return step_down(now, lost->why);
   }
-  if (role_ == Role::kStandby && !left_) lonely_deadline_ = std::min(lonely_deadline_, now + config_.startup_wait);
+  if (role_ == Role::kStandby && !left_) claim_again_at_ = now + kClaimAgain;
+}
+
+// A refusal may be of a key whose owner is gone, and two that found each other standing by ask nobody any more.
+void Member::claim_again(TimePoint now) {
+  claim_again_at_ = kNever;
+  if (role_ != Role::kStandby || left_ || lead_ || !may_lead()) return;
+  const PartnerView partner = hooks_.partner();
+  const std::uint32_t next = std::max(epoch_, partner.epoch) + 1;
+  if (!link_.is_joined()) {
+    if (active_is_silent(now) && now >= refused_until_) lead(now, Cause::kAddressesOnly, next);
+  } else if (partner.role == Role::kStandby && handover_deadline_ == kNever && is_first_of_standbys(*partner_hello_)) {
+    lead(now, Cause::kColdStart, next);
+  }
 }
 
 void Member::set_maintenance(TimePoint now, bool on) {

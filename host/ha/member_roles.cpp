@@ -400,7 +400,7 @@ void Member::leave(TimePoint now) {
   role_ = Role::kStandby;
   in_sync_ = false;
   left_ = true;
-  lonely_deadline_ = handover_at_ = handover_deadline_ = probe_deadline_ = preempt_deadline_ = kNever;
+  lonely_deadline_ = handover_at_ = handover_deadline_ = probe_deadline_ = claim_again_at_ = preempt_deadline_ = kNever;
   partnership_ = Partnership::kSolo;
   output_.own_addresses = false;
   output_.release = config_.witness;

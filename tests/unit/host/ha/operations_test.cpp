@@ -24,6 +24,7 @@ class Duo {
     CapturingLog log;
     std::optional<Member> member;
     HeartbeatFacts facts;
+    std::vector<WitnessClaim> claims;
   };
 
   Duo() {
@@ -67,6 +68,7 @@ class Duo {
       for (std::size_t i = 0; i < 2; ++i) {
         output[i] = side[i].member->take_output(now);
         if (output[i].facts) side[i].facts = *output[i].facts;
+        if (output[i].claim) side[i].claims.push_back(*output[i].claim);
       }
       bool quiet = true;
       for (std::size_t i = 0; i < 2; ++i) {
@@ -296,6 +298,33 @@ TEST_CASE("a partner that TLS refuses is there: no cold start until it is gone",
   CHECK(duo.b().trouble() == "certificate refused: hostname mismatch");
   for (int i = 0; i < 12; ++i) duo.pass(seconds(1));
   CHECK(duo.b().role() == Role::kActive);
+}
+
+TEST_CASE("a standby that the witness refused asks again, beside a partner that stands by too and alone", "[N7]") {
+  for (const bool alone : {false, true}) {
+    INFO((alone ? "alone" : "beside its partner"));
+    Duo duo;
+    duo.config[0].witness = duo.config[1].witness = true;
+    duo.start();
+    auto& claims = duo.side[0].claims;
+    REQUIRE(claims.size() == 1);
+    if (alone) {
+      duo.a().session_down(duo.now);
+      duo.connected = false;
+    }
+    for (std::size_t refusals = 1; refusals < 4; ++refusals) {
+      duo.a().witness(duo.now, ClaimRefused{"member 2 owns the service, alone"});
+      duo.pass(milliseconds(400));
+      CHECK(claims.size() == refusals);
+      duo.pass(milliseconds(200));
+      REQUIRE(claims.size() == refusals + 1);
+      CHECK_FALSE(claims.back().takes_over);
+    }
+    duo.a().witness(duo.now, ClaimGranted{claims.back().activation});
+    duo.pump();
+    CHECK(duo.a().role() == Role::kActive);
+    CHECK(duo.side[1].claims.empty());
+  }
 }
 
 }  // namespace tandem::ha
