@@ -11,6 +11,7 @@
 #include "sim/cluster/checker/n5_takeover.hpp"
 #include "sim/cluster/checker/n6_config.hpp"
 #include "sim/cluster/checker/n7_fencing.hpp"
+#include "sim/cluster/etcd.hpp"
 #include "sim/cluster/network.hpp"
 
 namespace tandem::sim {
@@ -18,12 +19,12 @@ namespace tandem::sim {
 struct Checkers {
   Checkers(Report& report, const Plan& plan)
       : n1(report),
-        n2(report, plan.split),
-        n3(report, plan.split),
+        n2(report, plan.unfenced()),
+        n3(report, plan.unfenced()),
         n4(report),
         n5(report),
         n6(report, plan.mismatch),
-        n7(report, plan.split) {}
+        n7(report, plan.unfenced(), plan.witness) {}
   N1Nonce n1;
   N2Sequence n2;
   N3Replay n3;
@@ -38,6 +39,7 @@ struct Environment {
   const Story& story;
   const Plan& plan;
   Network& network;
+  Etcd& etcd;
   KeyTable& keys;
   Checkers& check;
   Report& report;
@@ -56,6 +58,9 @@ inline std::optional<std::size_t> peer_of(std::uint32_t outer_address, std::size
   return number < peers ? std::optional<std::size_t>(number) : std::nullopt;
 }
 constexpr wire::Mac mac_of(std::uint8_t site, std::uint8_t part) { return {2, 0, 0, 0, site, part}; }
+
+// etcd grants none below two seconds.
+constexpr Duration kWitnessTtl = std::chrono::seconds(2);
 
 // Octets of a frame behind its Ethernet header.
 constexpr std::size_t kEthernet = 14;

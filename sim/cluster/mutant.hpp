@@ -34,6 +34,10 @@ enum class Mutant : std::uint8_t {
   kActivateTwice,         // a takeover writes the activation register twice
   kAnyConfig,             // a partner of another configuration is let in
   kLeakedSas,             // SAs stay in the card when they should go
+  kOutlivedWitness,       // the card may speak although the witness's lease is over
+  kSoloKept,              // the right of a solo owner is kept when the key says "paired" again
+  kUnwitnessedLease,      // the heartbeat renews the lease as if there were no witness
+  kUnaskedTakeover,       // the member goes active without asking the witness
   kCount
 };
 
@@ -65,6 +69,10 @@ inline constexpr std::array kMutants{
     MutantName{Mutant::kActivateTwice, "activate-twice"},
     MutantName{Mutant::kAnyConfig, "any-config"},
     MutantName{Mutant::kLeakedSas, "leaked-sas"},
+    MutantName{Mutant::kOutlivedWitness, "outlived-witness"},
+    MutantName{Mutant::kSoloKept, "solo-kept"},
+    MutantName{Mutant::kUnwitnessedLease, "unwitnessed-lease"},
+    MutantName{Mutant::kUnaskedTakeover, "unasked-takeover"},
 };
 static_assert(kMutants.size() == static_cast<std::size_t>(Mutant::kCount) - 1, "every mutant has a name");
 

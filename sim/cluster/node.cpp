@@ -41,6 +41,7 @@ void Node::power_on() {
   disk_.machine_restarts();
   card_ = std::make_unique<TapCard>(make_card(name_), env_.keys, &steps_, env_.mutant);
   card_->remember_in(first_incarnation_);
+  card_->on_right = [this] { note_right(); };
   start_daemon();
 }
 
@@ -60,6 +61,17 @@ void Node::configure_card() {
   TANDEM_ASSERT(card_->configure(config).ok());
 }
 
+ha::HeartbeatConfig Node::heartbeat_config() const {
+  ha::HeartbeatConfig config;
+  config.member = static_cast<std::uint8_t>(1 + index_);
+  config.witness = env_.plan.witness && env_.mutant != Mutant::kUnwitnessedLease;
+  if (env_.mutant == Mutant::kHastyStandby && index_ == 1) {
+    config.lease = milliseconds(15);
+    config.takeover = milliseconds(20);
+  }
+  return config;
+}
+
 ha::MemberConfig Node::make_config() const {
   ha::MemberConfig config;
   config.cluster = "simulated";
@@ -68,11 +80,8 @@ ha::MemberConfig Node::make_config() const {
   const bool differs = env_.plan.mismatch && env_.mutant != Mutant::kAnyConfig;
   config.config_hash.fill(differs ? static_cast<std::uint8_t>(index_) : 7);
   config.config_items = {{"peers", differs ? name_ : "same"}};
-  config.heartbeat.member = config.id;
-  if (env_.mutant == Mutant::kHastyStandby && index_ == 1) {
-    config.heartbeat.lease = milliseconds(15);
-    config.heartbeat.takeover = milliseconds(20);
-  }
+  config.heartbeat = heartbeat_config();
+  config.witness = env_.plan.witness && env_.mutant != Mutant::kUnaskedTakeover;
   // A second takeover starts inbound at what the implicit grant allowed (README, weaknesses): with the default of 1024
   // the slow flows here would stand still for the rest of the run.
   config.ledger.grant = 32;
@@ -102,6 +111,7 @@ void Node::start_daemon() {
   ha::MemberConfig config = make_config();
   heartbeat_ = std::make_unique<ha::HeartbeatCore>(config.heartbeat);
   member_ = std::make_unique<ha::Member>(std::move(config), *card_, disk_, random_, std::move(hooks), log_);
+  start_witness();
   Result<void, std::string> started;
   as_process([&] { started = member_->start(now()); });
   if (!member_) return;
@@ -129,6 +139,7 @@ void Node::crash_daemon() {
   ++life_;
   member_.reset();
   heartbeat_.reset();
+  witness_.reset();
   for (auto& waiting : backlog_) waiting.clear();
   process_still_until_ = loop_still_until_ = {};
   env_.network.daemon_died(index_);
@@ -140,6 +151,7 @@ void Node::crash_machine() {
   env_.network.machine_died(index_);
   crash_daemon();
   card_.reset();
+  env_.check.n7.right(index_, env_.clock.now(), {}, name_);
   held_frames_.clear();
   card_still_until_ = {};
 }
@@ -161,7 +173,7 @@ void Node::leave(Duration down) {
   // A process that stands still stops when it goes on.
   run(Thread::kLoop, [this, down] {
     say("stops in good order");
-    input([this](TimePoint at) { member_->leave(at); });
+    input_to_member([this](TimePoint at) { member_->leave(at); });
     if (!member_) return;
     post(Thread::kLoop, milliseconds(20), [this, down] {
       crash_daemon();
@@ -195,10 +207,11 @@ void Node::hang_loop(Duration length) {
 void Node::wake_up() {
   if (process_still()) return;
   say("goes on");
-  // Either thread may be first on the processor.
-  const bool heartbeat_first = dice_.chance(50);
-  for (const Thread thread :
-       {heartbeat_first ? Thread::kHeartbeat : Thread::kLoop, heartbeat_first ? Thread::kLoop : Thread::kHeartbeat}) {
+  // Any thread may be first on the processor.
+  std::array<Thread, kThreads> order{Thread::kLoop, Thread::kHeartbeat, Thread::kWitness};
+  if (dice_.chance(50)) std::swap(order[0], order[1]);
+  if (witness_) std::swap(order[2], order[dice_.below(kThreads)]);
+  for (const Thread thread : order) {
     auto& waiting = backlog_[static_cast<std::size_t>(thread)];
     while (!waiting.empty() && !still(thread)) {
       const auto action = std::move(waiting.front());
@@ -225,8 +238,7 @@ void Node::run(Thread thread, std::function<void()> action) {
 
 // --- the main loop
 
-template <typename Action>
-void Node::as_process(Action action) {
+void Node::as_process(const std::function<void()>& action) {
   try {
     action();
   } catch (const ProcessDied&) {
@@ -238,8 +250,7 @@ void Node::as_process(Action action) {
   }
 }
 
-template <typename Input>
-void Node::input(Input action) {
+void Node::input_to_member(const std::function<void(TimePoint now)>& action) {
   as_process([&] { give_input(action); });
 }
 
@@ -267,6 +278,7 @@ void Node::carry_out() {
     post(Thread::kHeartbeat, kHeartbeatWake,
          [this, facts = *output.facts] { heartbeat_step(heartbeat_->set_facts(now(), facts)); });
   }
+  tell_witness(output);
   if (output.own_addresses) owns_addresses_ = *output.own_addresses;
   if (output.partner_left) {
     post(Thread::kHeartbeat, kHeartbeatWake, [this] { heartbeat_step(heartbeat_->partner_left(now())); });
@@ -277,7 +289,7 @@ void Node::carry_out() {
     env_.network.send(index_, seam_.outgoing(now(), std::move(output.session_octets), forged));
     if (!forged.empty()) {
       post(Thread::kLoop, Duration{0},
-           [this, forged] { input([&](TimePoint at) { member_->session_data(at, forged); }); });
+           [this, forged] { input_to_member([&](TimePoint at) { member_->session_data(at, forged); }); });
     }
   }
   if (output.drop_session) {
@@ -291,7 +303,7 @@ void Node::carry_out() {
             ? std::uint8_t{5}
             : static_cast<std::uint8_t>(10 + peer_of(wanted.address.ipv4_value(), env_.plan.peers.size()).value_or(90));
     post(Thread::kLoop, dice_.between(microseconds(200), microseconds(1500)), [this, wanted, site] {
-      input([&](TimePoint at) { member_->neighbour(at, wanted.port, wanted.address, mac_of(site, 0)); });
+      input_to_member([&](TimePoint at) { member_->neighbour(at, wanted.port, wanted.address, mac_of(site, 0)); });
     });
   }
   run_injected();
@@ -321,14 +333,14 @@ void Node::arm() {
   env_.clock.at(timer_at_, [this, life = life_, due] {
     if (life != life_ || timer_at_ != due) return;
     timer_at_ = kNever;
-    run(Thread::kLoop, [this] { input([this](TimePoint at) { member_->timers(at); }); });
+    run(Thread::kLoop, [this] { input_to_member([this](TimePoint at) { member_->timers(at); }); });
   });
 }
 
 void Node::ike_datagram(const ike::Datagram& datagram) {
   if (!member_ || !owns_addresses_ || card_still()) return;
   post(Thread::kLoop, dice_.between(microseconds(20), microseconds(200)),
-       [this, datagram] { input([&](TimePoint at) { member_->ike_datagram(at, datagram); }); });
+       [this, datagram] { input_to_member([&](TimePoint at) { member_->ike_datagram(at, datagram); }); });
 }
 
 void Node::session_up(const Bytes& key) {
@@ -336,7 +348,7 @@ void Node::session_up(const Bytes& key) {
   post(Thread::kLoop, Duration{0}, [this, key] {
     post(Thread::kHeartbeat, kHeartbeatWake, [this, key] { heartbeat_->set_key(now(), key); });
     seam_.reset();
-    input([this](TimePoint at) { member_->session_up(at); });
+    input_to_member([this](TimePoint at) { member_->session_up(at); });
   });
 }
 
@@ -344,19 +356,19 @@ void Node::session_data(const Bytes& octets) {
   if (!member_) return;
   post(Thread::kLoop, Duration{0}, [this, octets] {
     const Bytes data = seam_.incoming(now(), octets);
-    if (!data.empty()) input([&](TimePoint at) { member_->session_data(at, data); });
+    if (!data.empty()) input_to_member([&](TimePoint at) { member_->session_data(at, data); });
   });
 }
 
 void Node::session_down() {
   if (!member_) return;
-  post(Thread::kLoop, Duration{0}, [this] { input([this](TimePoint at) { member_->session_down(at); }); });
+  post(Thread::kLoop, Duration{0}, [this] { input_to_member([this](TimePoint at) { member_->session_down(at); }); });
 }
 
 void Node::take_over() {
   if (!member_) return;
   run(Thread::kLoop, [this] {
-    input([this](TimePoint at) {
+    input_to_member([this](TimePoint at) {
       const auto done = member_->take_over(at);
       if (env_.story.told()) say(done ? "takeover asked for" : "takeover refused: " + done.error());
     });
@@ -370,7 +382,7 @@ void Node::command_on_child(std::uint64_t pick, Command command) {
     const auto pairs = member_->ledger().all();
     if (pairs.empty()) return;
     const std::uint32_t spi = pairs[pick % pairs.size()].spi_in;
-    input([&](TimePoint at) { static_cast<void>(command(*member_, at, spi).ok()); });
+    input_to_member([&](TimePoint at) { static_cast<void>(command(*member_, at, spi).ok()); });
   });
 }
 
@@ -380,7 +392,7 @@ void Node::command_on_ike(std::uint64_t pick, Command command) {
   run(Thread::kLoop, [this, pick, command] {
     const auto sas = member_->ike().sas();
     if (sas.empty()) return;
-    input([&](TimePoint at) { static_cast<void>(command(*member_, at, sas[pick % sas.size()]).ok()); });
+    input_to_member([&](TimePoint at) { static_cast<void>(command(*member_, at, sas[pick % sas.size()]).ok()); });
   });
 }
 
@@ -427,7 +439,7 @@ void Node::heartbeat_step(const ha::HeartbeatStep& step) {
     }
     post(Thread::kLoop, dice_.between(microseconds(10), microseconds(500)), [this, verdict] {
       if (env_.story.told()) say("verdict " + std::to_string(static_cast<int>(verdict)));
-      input([&](TimePoint at) {
+      input_to_member([&](TimePoint at) {
         const bool begins = verdict == ha::Verdict::kTakeOver && member_->role() == ha::Role::kStandby;
         if (begins && env_.mutant == Mutant::kWorkBeforeActivation) {
           for (const std::uint32_t spi : member_->sad().pairs()) {
@@ -474,7 +486,7 @@ void Node::look_at_card() {
   card_look_due_ = true;
   post(Thread::kLoop, dice_.between(microseconds(20), microseconds(200)), [this] {
     card_look_due_ = false;
-    input([this](TimePoint at) { static_cast<void>(member_->card_ready(at)); });
+    input_to_member([this](TimePoint at) { static_cast<void>(member_->card_ready(at)); });
   });
 }
 
@@ -498,6 +510,14 @@ void Node::emit_outer(ByteView frame) {
   env_.check.n7.esp_left(index_, deaf_lease_, name_);
   const auto peer = peer_of(esp->target, env_.plan.peers.size());
   if (peer) env_.network.to_peer(*peer, Bytes(frame.begin(), frame.end()));
+}
+
+void Node::note_right() {
+  driver::InprocCard& card = card_->inner();
+  const std::uint64_t lease_ns = card.lease_deadline_ns();
+  const bool armed = card::activation_armed(card.activation());
+  const TimePoint until = armed && lease_ns > to_ns(now()) ? machine_clock_.true_time(from_ns(lease_ns)) : TimePoint{};
+  env_.check.n7.right(index_, env_.clock.now(), until, name_);
 }
 
 void Node::tell_counters() const {

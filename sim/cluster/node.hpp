@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// One appliance: a machine with a card and, in its process, a member with its heartbeat. The shell does what the
-// daemon's event loop and heartbeat thread do, in the same order, on the virtual clock; machine, process, card and main
-// loop can each die or stand still.
+// One appliance: a machine with a card and, in its process, a member with its heartbeat and its witness. The shell does
+// what the daemon's event loop, heartbeat thread and witness thread do, in the same order, on the virtual clock;
+// machine, process, card and main loop can each die or stand still.
 #pragma once
 
 #include <deque>
@@ -73,7 +73,9 @@ class Node final : public MemberPort {
   void session_down() override;
 
  private:
-  enum class Thread : std::uint8_t { kLoop = 0, kHeartbeat = 1 };
+  enum class Thread : std::uint8_t { kLoop = 0, kHeartbeat = 1, kWitness = 2 };
+  static constexpr std::size_t kThreads = 3;
+  using WitnessInput = std::function<ha::WitnessStep(TimePoint now, TimePoint echoed)>;
   // Runs `action` on a thread of the process after `delay`; not at all when the process dies before.
   void post(Thread thread, Duration delay, std::function<void()> action);
   void run(Thread thread, std::function<void()> action);
@@ -83,11 +85,9 @@ class Node final : public MemberPort {
   bool still(Thread thread) const { return process_still() || (thread == Thread::kLoop && loop_still()); }
   void wake_up();
   // What the process does: it may die within.
-  template <typename Action>
-  void as_process(Action action);
+  void as_process(const std::function<void()>& action);
   // One input to the member, what it brought about, and what is to be carried out.
-  template <typename Input>
-  void input(Input action);
+  void input_to_member(const std::function<void(TimePoint now)>& action);
   void give_input(const std::function<void(TimePoint now)>& action);
   void carry_out();
   void send_ike(const std::vector<ike::Datagram>& datagrams);
@@ -106,8 +106,18 @@ class Node final : public MemberPort {
   void run_injected();
   void look_at_card();
   void arm();
+  ha::HeartbeatConfig heartbeat_config() const;
   ha::MemberConfig make_config() const;
   void configure_card();
+  // The card's right to speak has changed.
+  void note_right();
+
+  // node_witness.cpp: the witness thread
+  void start_witness();
+  void witness_beat();
+  void tell_witness(const ha::Member::Output& output);
+  void witness_step(const WitnessInput& input);
+  void witness_vouches(std::optional<TimePoint> until);
 
   Environment& env_;
   unsigned index_;
@@ -123,6 +133,7 @@ class Node final : public MemberPort {
   std::unique_ptr<TapCard> card_;
   std::uint16_t first_incarnation_ = 0;  // for a mutant
   std::unique_ptr<ha::HeartbeatCore> heartbeat_;
+  std::unique_ptr<ha::WitnessCore> witness_;
   std::unique_ptr<ha::Member> member_;
   SessionSeam seam_;
   Knowledge last_knowledge_;
@@ -132,7 +143,7 @@ class Node final : public MemberPort {
   TimePoint process_still_until_{};
   TimePoint loop_still_until_{};
   TimePoint card_still_until_{};
-  std::array<std::deque<std::function<void()>>, 2> backlog_;
+  std::array<std::deque<std::function<void()>>, kThreads> backlog_;
   struct HeldFrame {
     card::Port port;
     Bytes octets;

@@ -34,6 +34,7 @@ void TapCard::activate(std::uint32_t epoch, std::uint16_t incarnation, bool arme
   if (mutant_ == Mutant::kSameEpoch && armed) epoch = first_epoch_;
   if (mutant_ == Mutant::kAlwaysSolo) solo = armed;
   inner_->activate(epoch, incarnation, armed, solo);
+  if (on_right) on_right();
 }
 
 void TapCard::renew_lease(std::uint64_t deadline_ns) {
@@ -41,6 +42,7 @@ void TapCard::renew_lease(std::uint64_t deadline_ns) {
   if (deadline_ns != 0 && mutant_ == Mutant::kIgnoreLease) deadline_ns = kFarNs;
   if (deadline_ns != 0 && mutant_ == Mutant::kLongLease) deadline_ns += kLongerNs;
   inner_->renew_lease(deadline_ns);
+  if (on_right) on_right();
 }
 
 card::Credit TapCard::out_credit(card::Credit credit) const {

@@ -3,6 +3,7 @@
 // the seam at which mutants break the card's rules. Everything goes on to the in-process card.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <set>
@@ -22,6 +23,9 @@ class TapCard final : public driver::Card {
   driver::InprocCard& inner() { return *inner_; }
   // Where the mutant that keeps its first incarnation keeps it, over the lives of cards.
   void remember_in(std::uint16_t& first_incarnation) { first_incarnation_ = &first_incarnation; }
+
+  // Called when activation or lease has changed.
+  std::function<void()> on_right;
 
   // --- what the observer saw
   struct Step {

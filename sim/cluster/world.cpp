@@ -34,6 +34,7 @@ class World {
   void apply(const Fault& fault);
   void apply_to(Node& node, const Fault& fault);
   void apply_to_network(const Fault& fault);
+  void apply_to_witness(const Fault& fault);
   void apply_to_peer(Peer& peer, FaultKind kind, std::uint64_t pick);
   void restart(Node& node, Duration after);
   Node* target(Target target);
@@ -53,6 +54,7 @@ class World {
   KeyTable keys_;
   Checkers check_;
   Network network_;
+  Etcd etcd_;
   Environment env_;
   std::array<std::unique_ptr<Node>, 2> nodes_;
   std::vector<std::unique_ptr<Peer>> peers_;
@@ -74,7 +76,8 @@ World::World(const Plan& plan, Mutant mutant, bool told)
       report_(story_),
       check_(report_, plan_),
       network_(clock_, plan_, plan.seed * 31 + 8, story_),
-      env_{clock_, story_, plan_, network_, keys_, check_, report_, mutant},
+      etcd_(clock_, plan.seed * 31 + 30, story_),
+      env_{clock_, story_, plan_, network_, etcd_, keys_, check_, report_, mutant},
       start_(clock_.now()) {
   Node::Hooks hooks;
   hooks.became_active = [this](Node& node, bool keeps, bool handover) { became_active(node, keeps, handover); };
@@ -155,7 +158,10 @@ Node* World::target(Target target) {
 
 void World::apply(const Fault& fault) {
   if (plan_.single) {
-    paired_at_fault_ = std::any_of(nodes_.begin(), nodes_.end(), [](const auto& node) {
+    // While the witness says "solo" nobody may take the SAs over.
+    const auto owner = etcd_.owner();
+    const bool alone = plan_.witness && (!owner || owner->solo);
+    paired_at_fault_ = !alone && std::any_of(nodes_.begin(), nodes_.end(), [](const auto& node) {
       return node->active() && node->member()->partnership() == ha::Partnership::kPaired;
     });
     for (const auto& peer : peers_) init_requests_before_.push_back(peer->init_requests());
@@ -194,6 +200,7 @@ void World::apply(const Fault& fault) {
       break;
     default:
       apply_to_network(fault);
+      apply_to_witness(fault);
       apply_to(*target(fault.target), fault);
       break;
   }
@@ -227,6 +234,7 @@ void World::apply_to_network(const Fault& fault) {
       network_.cut_heartbeats(plan_.deaf_from, fault.length);
       break;
     case FaultKind::kPartition:
+    case FaultKind::kIsolation:
       network_.cut_sync(fault.length);
       [[fallthrough]];
     case FaultKind::kCutHeartbeats:
@@ -241,6 +249,27 @@ void World::apply_to_network(const Fault& fault) {
       break;
     case FaultKind::kDamage:
       network_.damage(fault.length);
+      break;
+    default:
+      break;
+  }
+}
+
+void World::apply_to_witness(const Fault& fault) {
+  const unsigned node = target(fault.target)->index();
+  switch (fault.kind) {
+    case FaultKind::kIsolation:
+    case FaultKind::kCutWitness:
+      etcd_.cut(node, fault.length);
+      break;
+    case FaultKind::kDeafWitness:
+      etcd_.lose_answers(node, fault.length);
+      break;
+    case FaultKind::kSlowWitness:
+      etcd_.slow(node, fault.length);
+      break;
+    case FaultKind::kWitnessDown:
+      etcd_.go_down(fault.length);
       break;
     default:
       break;
@@ -333,7 +362,7 @@ void World::became_active(Node& node, bool keeps, bool handover) {
   ++result_.kept;
   // In a split the other one may have gone active alone unheard, and what it said then nobody else can know.
   const Node& other = *nodes_[1 - node.index()];
-  if (plan_.split && (other.active() || other.alone())) return;
+  if (plan_.unfenced() && (other.active() || other.alone())) return;
   const Knowledge predecessor = other.knowledge();
   for (const auto& peer : peers_) check_.n4.took_over(node.member()->ike(), predecessor, peer->core(), node.name());
   // The best moment for what was captured before.
@@ -346,7 +375,8 @@ void World::check_end(Report& report) {
   for (const auto& peer : peers_) peers.push_back(peer.get());
   // Members of different configurations are nobody's pair: only safety counts.
   if (plan_.mismatch) return;
-  check_agreement(report, members, peers, plan_.split);
+  check_agreement(report, members, peers, plan_.unfenced());
+  if (plan_.witness) check_owner(report, members, etcd_.owner(), plan_.heartbeat.delay_max > milliseconds(1));
   for (std::size_t i = 0; i < peers_.size(); ++i) {
     if (peers_[i]->hostile()) continue;
     if (!flows(last_to_host_[i])) report.violation("liveness", peers_[i]->name() + " reaches no host");
@@ -382,7 +412,7 @@ RunResult World::run() {
     for (const Temperament peer : plan_.peers) peers += (peers.empty() ? "" : ", ") + std::string(to_string(peer));
     story_.tell("plan", "peers: " + peers + "; " + std::to_string(plan_.faults.size()) + " faults" +
                             (plan_.single ? ", single" : "") + (plan_.split ? ", split" : "") +
-                            (plan_.mismatch ? ", mismatch" : ""));
+                            (plan_.witness ? ", witness" : "") + (plan_.mismatch ? ", mismatch" : ""));
   }
   for (Node* node : nodes()) node->power_on();
   for (std::size_t i = 0; i < peers_.size(); ++i) {

@@ -77,7 +77,7 @@ void check_card(Report& report, const Peer& peer) {
 }  // namespace
 
 void check_agreement(Report& report, const std::vector<const Node*>& nodes, const std::vector<const Peer*>& peers,
-                     bool split) {
+                     bool unfenced) {
   const Node* active = nullptr;
   for (const Node* node : nodes) {
     if (node->member() == nullptr) {
@@ -102,10 +102,10 @@ void check_agreement(Report& report, const std::vector<const Node*>& nodes, cons
   const std::size_t honest = peers.size() - hostile.size();
   const Picture cluster = of_cluster(active->member()->ike(), hostile);
   const Picture outside = of_peers(peers);
-  if (!split && cluster != outside) {
+  if (!unfenced && cluster != outside) {
     report.violation("agreement", "cluster: " + sizes(cluster) + "; peers: " + sizes(outside) + "; not the same");
   }
-  if (!split && (outside.ike_sas.size() != honest || outside.children.size() != honest)) {
+  if (!unfenced && (outside.ike_sas.size() != honest || outside.children.size() != honest)) {
     report.violation("agreement", std::to_string(honest) + " peers with " + sizes(outside));
   }
   for (const Node* node : nodes) check_card(report, *node);
@@ -118,6 +118,17 @@ void check_agreement(Report& report, const std::vector<const Node*>& nodes, cons
   }
   if (const Picture shadow = of_cluster(standby->member()->ike(), hostile); shadow != cluster) {
     report.violation("agreement", "the standby holds " + sizes(shadow) + ", the active " + sizes(cluster));
+  }
+}
+
+void check_owner(Report& report, const std::vector<const Node*>& nodes, const std::optional<ha::OwnerKey>& owner,
+                 bool slow) {
+  for (const Node* node : nodes) {
+    if (!node->active()) continue;
+    const bool named = owner && owner->member == node->index() + 1 && owner->activation == node->member()->activation();
+    if (named && (slow || !owner->solo)) continue;
+    report.violation("agreement",
+                     node->name() + " is active, the witness says " + (owner ? ha::to_text(*owner) : "nobody"));
   }
 }
 

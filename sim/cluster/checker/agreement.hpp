@@ -10,9 +10,13 @@
 
 namespace tandem::sim {
 
-// `split`: two members may have spoken, so the peers may hold what only the one that lost knew: their SAs are not
+// `unfenced`: two members may have spoken, so the peers may hold what only the one that lost knew: their SAs are not
 // compared, liveness must do.
 void check_agreement(Report& report, const std::vector<const Node*>& nodes, const std::vector<const Peer*>& peers,
-                     bool split);
+                     bool unfenced);
+// The witness names the active, and says that it has a partner; over heartbeats that take about as long as the active
+// may be unheard (`slow`) that changes all the time.
+void check_owner(Report& report, const std::vector<const Node*>& nodes, const std::optional<ha::OwnerKey>& owner,
+                 bool slow);
 
 }  // namespace tandem::sim

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // N2: the numbers that a peer sees under one SA only go up, whichever member sends. Two members that speak at the same
-// time (a split without a witness) each go up by themselves: such runs are exempt.
+// time (a split without a witness) each go up by themselves: such runs are exempt, and no others.
 #pragma once
 
 #include <unordered_map>

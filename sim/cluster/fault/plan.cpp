@@ -23,6 +23,9 @@ constexpr Duration kQuiet = milliseconds(7000);
 constexpr Duration kQuietJumped = milliseconds(90'000);
 // What some faults do after their length: starting again.
 constexpr Duration kRestart = milliseconds(250);
+// A key whose owner is gone waits for its etcd lease and then for etcd to notice; a member that was refused asks again
+// three seconds later.
+constexpr Duration kQuietWitness = milliseconds(6000);
 constexpr int kDriftMaxPpm = 5000;  // ten times what a clock under NTP may be off
 
 struct Kind {
@@ -30,43 +33,49 @@ struct Kind {
   std::string_view name;
   unsigned weight;
   unsigned single_weight;
+  unsigned witness_weight;  // among those that a witness adds to a plan
   bool split_only;
   Duration shortest, longest;
 };
 
 constexpr std::array<Kind, static_cast<std::size_t>(FaultKind::kCount)> kKinds{{
-    {FaultKind::kCrashDaemon, "crash of the daemon", 14, 10, false, milliseconds(20), milliseconds(800)},
-    {FaultKind::kCrashMachine, "crash of the machine", 10, 10, false, milliseconds(100), milliseconds(1200)},
-    {FaultKind::kCrashBoth, "crash of both machines", 1, 0, false, milliseconds(100), milliseconds(600)},
-    {FaultKind::kCrashAtStep, "crash of the daemon at a step", 10, 10, false, milliseconds(20), milliseconds(500)},
-    {FaultKind::kPauseDaemon, "pause of the daemon", 9, 6, false, milliseconds(5), milliseconds(300)},
-    {FaultKind::kPauseMachine, "pause of the machine", 7, 4, false, milliseconds(5), milliseconds(400)},
-    {FaultKind::kHangLoop, "hang of the main loop", 6, 3, false, milliseconds(5), milliseconds(250)},
-    {FaultKind::kLeave, "stop in good order", 4, 4, false, milliseconds(50), milliseconds(600)},
-    {FaultKind::kUpgrade, "upgrade", 3, 3, false, milliseconds(50), milliseconds(400)},
-    {FaultKind::kCutSync, "cut of the session", 6, 3, false, milliseconds(10), milliseconds(900)},
-    {FaultKind::kResetSync, "reset of the session", 6, 3, false, {}, {}},
-    {FaultKind::kSlowSync, "slow session", 4, 3, false, milliseconds(50), milliseconds(900)},
-    {FaultKind::kCorruptSync, "damage on the session", 4, 3, false, milliseconds(10), milliseconds(300)},
-    {FaultKind::kStuckPartner, "a stuck partner, then death", 6, 0, false, milliseconds(200), milliseconds(950)},
-    {FaultKind::kDeafHeartbeats, "loss of heartbeats one way", 8, 4, false, milliseconds(10), milliseconds(300)},
-    {FaultKind::kCutHeartbeats, "loss of heartbeats both ways", 10, 0, true, milliseconds(10), milliseconds(300)},
-    {FaultKind::kPartition, "partition", 12, 0, true, milliseconds(20), milliseconds(1500)},
-    {FaultKind::kStaleSwitch, "stale switches", 4, 3, false, milliseconds(50), milliseconds(900)},
-    {FaultKind::kStorm, "storm outside", 4, 3, false, milliseconds(50), milliseconds(600)},
-    {FaultKind::kDamage, "damage outside", 4, 3, false, milliseconds(50), milliseconds(600)},
-    {FaultKind::kTakeover, "takeover by the operator", 18, 6, false, {}, {}},
-    {FaultKind::kRekeyChild, "rekey of a child", 6, 2, false, {}, {}},
-    {FaultKind::kRekeyIke, "rekey of an IKE SA", 4, 2, false, {}, {}},
-    {FaultKind::kCloseChild, "a child closed by the operator", 2, 0, false, {}, {}},
-    {FaultKind::kCloseIke, "an IKE SA closed by the operator", 2, 0, false, {}, {}},
-    {FaultKind::kPeerRekeyChild, "rekey of a child by the peer", 6, 2, false, {}, {}},
-    {FaultKind::kPeerRekeyIke, "rekey of an IKE SA by the peer", 4, 2, false, {}, {}},
-    {FaultKind::kPeerReconnect, "a peer connects anew", 4, 0, false, {}, {}},
-    {FaultKind::kPeerJump, "a peer's own takeover", 5, 3, false, {}, {}},
-    {FaultKind::kDiskFull, "full disk", 3, 1, false, milliseconds(50), milliseconds(800)},
-    {FaultKind::kLostFsync, "lost fsync, then loss of power", 3, 2, false, milliseconds(50), milliseconds(600)},
-    {FaultKind::kReplayBurst, "burst of replays", 5, 0, false, {}, {}},
+    {FaultKind::kCrashDaemon, "crash of the daemon", 14, 10, 3, false, milliseconds(20), milliseconds(800)},
+    {FaultKind::kCrashMachine, "crash of the machine", 10, 10, 4, false, milliseconds(100), milliseconds(1200)},
+    {FaultKind::kCrashBoth, "crash of both machines", 1, 0, 0, false, milliseconds(100), milliseconds(600)},
+    {FaultKind::kCrashAtStep, "crash of the daemon at a step", 10, 10, 0, false, milliseconds(20), milliseconds(500)},
+    {FaultKind::kPauseDaemon, "pause of the daemon", 9, 6, 5, false, milliseconds(5), milliseconds(300)},
+    {FaultKind::kPauseMachine, "pause of the machine", 7, 4, 4, false, milliseconds(5), milliseconds(400)},
+    {FaultKind::kHangLoop, "hang of the main loop", 6, 3, 4, false, milliseconds(5), milliseconds(250)},
+    {FaultKind::kLeave, "stop in good order", 4, 4, 1, false, milliseconds(50), milliseconds(600)},
+    {FaultKind::kUpgrade, "upgrade", 3, 3, 0, false, milliseconds(50), milliseconds(400)},
+    {FaultKind::kCutSync, "cut of the session", 6, 3, 0, false, milliseconds(10), milliseconds(900)},
+    {FaultKind::kResetSync, "reset of the session", 6, 3, 0, false, {}, {}},
+    {FaultKind::kSlowSync, "slow session", 4, 3, 0, false, milliseconds(50), milliseconds(900)},
+    {FaultKind::kCorruptSync, "damage on the session", 4, 3, 0, false, milliseconds(10), milliseconds(300)},
+    {FaultKind::kStuckPartner, "a stuck partner, then death", 6, 0, 0, false, milliseconds(200), milliseconds(950)},
+    {FaultKind::kDeafHeartbeats, "loss of heartbeats one way", 8, 4, 0, false, milliseconds(10), milliseconds(300)},
+    {FaultKind::kCutHeartbeats, "loss of heartbeats both ways", 10, 0, 6, true, milliseconds(10), milliseconds(300)},
+    {FaultKind::kPartition, "partition", 12, 0, 10, true, milliseconds(20), milliseconds(1500)},
+    {FaultKind::kStaleSwitch, "stale switches", 4, 3, 0, false, milliseconds(50), milliseconds(900)},
+    {FaultKind::kStorm, "storm outside", 4, 3, 0, false, milliseconds(50), milliseconds(600)},
+    {FaultKind::kDamage, "damage outside", 4, 3, 0, false, milliseconds(50), milliseconds(600)},
+    {FaultKind::kTakeover, "takeover by the operator", 18, 6, 5, false, {}, {}},
+    {FaultKind::kRekeyChild, "rekey of a child", 6, 2, 0, false, {}, {}},
+    {FaultKind::kRekeyIke, "rekey of an IKE SA", 4, 2, 0, false, {}, {}},
+    {FaultKind::kCloseChild, "a child closed by the operator", 2, 0, 0, false, {}, {}},
+    {FaultKind::kCloseIke, "an IKE SA closed by the operator", 2, 0, 0, false, {}, {}},
+    {FaultKind::kPeerRekeyChild, "rekey of a child by the peer", 6, 2, 0, false, {}, {}},
+    {FaultKind::kPeerRekeyIke, "rekey of an IKE SA by the peer", 4, 2, 0, false, {}, {}},
+    {FaultKind::kPeerReconnect, "a peer connects anew", 4, 0, 0, false, {}, {}},
+    {FaultKind::kPeerJump, "a peer's own takeover", 5, 3, 0, false, {}, {}},
+    {FaultKind::kDiskFull, "full disk", 3, 1, 0, false, milliseconds(50), milliseconds(800)},
+    {FaultKind::kLostFsync, "lost fsync, then loss of power", 3, 2, 0, false, milliseconds(50), milliseconds(600)},
+    {FaultKind::kReplayBurst, "burst of replays", 5, 0, 0, false, {}, {}},
+    {FaultKind::kCutWitness, "cut from the witness", 0, 0, 8, false, milliseconds(20), milliseconds(3500)},
+    {FaultKind::kDeafWitness, "answers of the witness lost", 0, 0, 5, false, milliseconds(5), milliseconds(1500)},
+    {FaultKind::kSlowWitness, "slow witness", 0, 0, 5, false, milliseconds(20), milliseconds(1500)},
+    {FaultKind::kWitnessDown, "witness down", 0, 0, 6, false, milliseconds(20), milliseconds(3500)},
+    {FaultKind::kIsolation, "isolation of a member", 0, 0, 10, false, milliseconds(20), milliseconds(3500)},
 }};
 
 template <typename Value, std::size_t kSize>
@@ -83,12 +92,9 @@ std::optional<Value> parse_name(const std::array<std::string_view, kSize>& names
 constexpr std::array<std::string_view, 4> kTargets{"member 1", "member 2", "the active", "the standby"};
 constexpr std::array<std::string_view, 5> kTemperaments{"full", "message IDs", "plain", "cluster", "hostile"};
 
-const Kind& draw_kind(Dice& dice, bool split, bool single) {
+template <typename Weight>
+const Kind& draw_kind(Dice& dice, Weight weight) {
   unsigned total = 0;
-  const auto weight = [&](const Kind& kind) {
-    if (kind.split_only && !split) return 0u;
-    return single ? kind.single_weight : kind.weight;
-  };
   for (const Kind& kind : kKinds) total += weight(kind);
   std::uint64_t at = dice.below(total);
   for (const Kind& kind : kKinds) {
@@ -98,8 +104,7 @@ const Kind& draw_kind(Dice& dice, bool split, bool single) {
   return kKinds.front();
 }
 
-Fault draw_fault(Dice& dice, const Plan& plan, Duration at) {
-  const Kind& kind = draw_kind(dice, plan.split, plan.single);
+Fault draw_fault(Dice& dice, const Kind& kind, Duration at) {
   Fault fault;
   fault.at = at;
   fault.kind = kind.kind;
@@ -119,12 +124,52 @@ void draw_faults(Dice& dice, Plan& plan) {
   Duration at = kWarmUp + dice.between(Duration{0}, milliseconds(50));
   const bool is_long = !plan.single && dice.chance(40);
   const std::uint64_t count = plan.single ? 1 : is_long ? 30 + dice.below(60) : 6 + dice.below(14);
+  const auto weight = [&plan](const Kind& kind) {
+    if (kind.split_only && !plan.split) return 0u;
+    return plan.single ? kind.single_weight : kind.weight;
+  };
   for (std::uint64_t i = 0; i < count; ++i) {
-    plan.faults.push_back(draw_fault(dice, plan, at));
+    plan.faults.push_back(draw_fault(dice, draw_kind(dice, weight), at));
     // Some follow at once, most when the pair may have come together again.
     at += dice.chance(35) ? dice.between(Duration{0}, milliseconds(60))
                           : dice.between(milliseconds(50), milliseconds(600));
   }
+}
+
+// The members lose each other, so that the owner is alone by the word of the witness, and then it loses the witness too
+// for longer than its lease there.
+void outlast_lease(Dice& dice, Plan& plan, Duration at) {
+  Fault cut{at, dice.between(milliseconds(3000), milliseconds(5000)), FaultKind::kPartition, Target::kActive, 0};
+  plan.faults.push_back(cut);
+  cut.at += dice.between(milliseconds(20), milliseconds(300));
+  cut.kind = FaultKind::kCutWitness;
+  plan.faults.push_back(cut);
+}
+
+// Faults of the witness and what is hard only with it, between the others and right behind them.
+void draw_witness(Dice& dice, Plan& plan) {
+  plan.witness = dice.chance(plan.split ? 60 : 25);
+  if (!plan.witness) return;
+  const auto weight = [](const Kind& kind) { return kind.witness_weight; };
+  if (plan.single) {
+    // What the witness does alone must not be noticed at all.
+    if (dice.chance(50)) plan.faults.front() = draw_fault(dice, draw_kind(dice, weight), plan.faults.front().at);
+    return;
+  }
+  const std::uint64_t count = 2 + dice.below(plan.faults.size());
+  const std::vector<Fault> others = plan.faults;
+  for (std::uint64_t i = 0; i < count; ++i) {
+    const Duration at = dice.chance(50)
+                            ? others[dice.below(others.size())].at + dice.between(Duration{0}, milliseconds(120))
+                            : dice.between(kWarmUp, others.back().at + milliseconds(600));
+    Fault fault = draw_fault(dice, draw_kind(dice, weight), at);
+    // Some stand still for longer than a lease of the witness.
+    if (fault.length < milliseconds(500) && dice.chance(15)) fault.length *= 8;
+    plan.faults.push_back(fault);
+  }
+  if (dice.chance(30)) outlast_lease(dice, plan, others[dice.below(others.size())].at);
+  std::stable_sort(plan.faults.begin(), plan.faults.end(),
+                   [](const Fault& one, const Fault& other) { return one.at < other.at; });
 }
 
 Temperament draw_temperament(Dice& dice) {
@@ -159,6 +204,7 @@ void set_ends(Plan& plan) {
     rekeys = rekeys || fault.kind == FaultKind::kRekeyIke || fault.kind == FaultKind::kPeerRekeyIke;
   }
   plan.end = plan.faults_end + (jumps ? kQuietJumped : rekeys ? kQuietRekeyed : plan.single ? kQuietSingle : kQuiet);
+  if (plan.witness) plan.end += kQuietWitness;
   if (jumps) plan.patient = false;
 }
 
@@ -188,6 +234,9 @@ Plan draw_plan(std::uint64_t seed) {
   }
   plan.packet_gap = dice.between(milliseconds(2), milliseconds(20));
   draw_faults(dice, plan);
+  // From dice of their own: what the seed meant without a witness stays.
+  Dice witness_dice(seed * 0xd1342543de82ef95 + 3);
+  draw_witness(witness_dice, plan);
   set_ends(plan);
   return plan;
 }

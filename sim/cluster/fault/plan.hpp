@@ -31,8 +31,8 @@ enum class FaultKind : std::uint8_t {
   kCorruptSync,     // what goes over the session is damaged
   kStuckPartner,    // the standby's main loop hangs, and before it goes on the active dies
   kDeafHeartbeats,  // heartbeats of one direction are lost
-  kCutHeartbeats,   // of both: split runs only
-  kPartition,       // session and heartbeats of both directions: split runs only
+  kCutHeartbeats,   // of both: split runs, and those with a witness
+  kPartition,       // session and heartbeats of both directions: the same
   kStaleSwitch,     // the switches do not learn where the virtual addresses moved
   kStorm,           // packets outside get lost, doubled, late, out of order
   kDamage,          // bits of packets outside flip
@@ -48,6 +48,11 @@ enum class FaultKind : std::uint8_t {
   kDiskFull,       // no activation number can be made durable
   kLostFsync,      // the disk says durable and is not; at the end the machine loses power
   kReplayBurst,    // the attacker sends all that it has captured
+  kCutWitness,     // a member's requests to the witness are lost, and the answers
+  kDeafWitness,    // the answers only: what was asked is done
+  kSlowWitness,    // they take longer than the member waits
+  kWitnessDown,    // for both; it comes back with all that it had
+  kIsolation,      // a member has neither its partner nor the witness
   kCount
 };
 std::string_view to_string(FaultKind kind);
@@ -94,7 +99,8 @@ struct Plan {
   std::uint64_t seed = 0;          // of everything that is drawn while the run goes on
   std::vector<Temperament> peers;  // 1 to 3
   bool single = false;             // one fault only: strict liveness
-  bool split = false;              // both directions of the heartbeats may be silent: N2, N3, N7 have no witness
+  bool split = false;              // both directions of the heartbeats may be silent
+  bool witness = false;            // a third place says who owns the service
   bool mismatch = false;           // the members' configurations differ (N6)
   bool patient = false;            // goes on to `end` even if all is well before
   unsigned deaf_from = 0;          // whose heartbeats kDeafHeartbeats loses; always the same member in a run
@@ -104,6 +110,9 @@ struct Plan {
   std::vector<Fault> faults;
   Duration faults_end{};  // the last one has healed
   Duration end{};         // by then everything works again
+
+  // Two members may speak at once, as nobody can tell them that the other does.
+  bool unfenced() const { return split && !witness; }
 };
 
 Plan draw_plan(std::uint64_t seed);

@@ -102,6 +102,8 @@ Plan get_plan(const Json& json) {
   if (plan.peers.empty() || plan.peers.size() > kPeersMax) throw Bad{"peers: 1 to " + std::to_string(kPeersMax)};
   plan.single = get<bool>(json, "single");
   plan.split = get<bool>(json, "split");
+  // Plans from before there was one have none.
+  if (json.contains("witness")) plan.witness = get<bool>(json, "witness");
   plan.mismatch = get<bool>(json, "mismatch");
   plan.patient = get<bool>(json, "patient");
   plan.deaf_from = get<unsigned>(json, "deaf_from") % 2;
@@ -129,6 +131,7 @@ std::string to_json(const Plan& plan) {
   for (const Temperament peer : plan.peers) json["peers"].push_back(to_string(peer));
   json["single"] = plan.single;
   json["split"] = plan.split;
+  json["witness"] = plan.witness;
   json["mismatch"] = plan.mismatch;
   json["patient"] = plan.patient;
   json["deaf_from"] = plan.deaf_from;
