@@ -60,9 +60,15 @@ std::array<std::uint8_t, 32> sha256(ByteView data) { return fixed_digest<32>(Has
 std::array<std::uint8_t, 48> sha384(ByteView data) { return fixed_digest<48>(Hash::kSha384, data); }
 std::array<std::uint8_t, 64> sha512(ByteView data) { return fixed_digest<64>(Hash::kSha512, data); }
 
-SecretBytes hmac(Hash hash, ByteView key, std::initializer_list<ByteView> parts) {
-  const openssl::MacContext context(EVP_MAC_CTX_new(hmac_algorithm()));
-  TANDEM_ASSERT(context != nullptr);
+struct HmacKey::Context {
+  openssl::MacContext mac;
+  std::size_t octets;
+  bool used = false;  // since the key was put in: begin again with the same one
+};
+
+HmacKey::HmacKey(Hash hash, ByteView key)
+    : context_(new Context{openssl::MacContext(EVP_MAC_CTX_new(hmac_algorithm())), hash_octets(hash), false}) {
+  TANDEM_ASSERT(context_->mac != nullptr);
   // The parameter wants a non-const string; it is only read.
   char* const name = const_cast<char*>(EVP_MD_get0_name(algorithm_of(hash)));
   const OSSL_PARAM parameters[] = {OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, name, 0),
@@ -70,15 +76,29 @@ SecretBytes hmac(Hash hash, ByteView key, std::initializer_list<ByteView> parts)
   // A null key pointer means "keep the key" to EVP_MAC_init: an empty key needs an address.
   const std::uint8_t nothing = 0;
   const std::uint8_t* const octets = key.empty() ? &nothing : key.data();
-  TANDEM_ASSERT(EVP_MAC_init(context.get(), octets, key.size(), parameters) == 1);
+  TANDEM_ASSERT(EVP_MAC_init(context_->mac.get(), octets, key.size(), parameters) == 1);
+}
+
+HmacKey::~HmacKey() = default;
+HmacKey::HmacKey(HmacKey&& other) noexcept = default;
+HmacKey& HmacKey::operator=(HmacKey&& other) noexcept = default;
+
+SecretBytes HmacKey::sum(std::initializer_list<ByteView> parts) const {
+  EVP_MAC_CTX* const mac = context_->mac.get();
+  TANDEM_ASSERT(!context_->used || EVP_MAC_init(mac, nullptr, 0, nullptr) == 1);
+  context_->used = true;
   for (const ByteView part : parts) {
-    TANDEM_ASSERT(EVP_MAC_update(context.get(), part.data(), part.size()) == 1);
+    TANDEM_ASSERT(EVP_MAC_update(mac, part.data(), part.size()) == 1);
   }
-  SecretBytes result(hash_octets(hash));
+  SecretBytes result(context_->octets);
   std::size_t written = 0;
-  TANDEM_ASSERT(EVP_MAC_final(context.get(), result.mutable_view().data(), &written, result.size()) == 1);
+  TANDEM_ASSERT(EVP_MAC_final(mac, result.mutable_view().data(), &written, result.size()) == 1);
   TANDEM_ASSERT(written == result.size());
   return result;
+}
+
+SecretBytes hmac(Hash hash, ByteView key, std::initializer_list<ByteView> parts) {
+  return HmacKey(hash, key).sum(parts);
 }
 
 }  // namespace tandem::crypto

@@ -5,6 +5,7 @@
 
 #include <array>
 #include <initializer_list>
+#include <memory>
 
 #include "host/base/bytes.hpp"
 
@@ -25,7 +26,25 @@ std::array<std::uint8_t, 32> sha256(ByteView data);
 std::array<std::uint8_t, 48> sha384(ByteView data);
 std::array<std::uint8_t, 64> sha512(ByteView data);
 
-// HMAC over the concatenated parts, untruncated; key of any length, empty too.
+// HMAC under one key many times: the key's part of the work is done once. One thread at a time. The key is wiped with
+// the object.
+class HmacKey {
+ public:
+  // A key of any length, empty too.
+  HmacKey(Hash hash, ByteView key);
+  ~HmacKey();
+  HmacKey(HmacKey&& other) noexcept;
+  HmacKey& operator=(HmacKey&& other) noexcept;
+
+  // Over the concatenated parts, untruncated.
+  SecretBytes sum(std::initializer_list<ByteView> parts) const;
+
+ private:
+  struct Context;
+  std::unique_ptr<Context> context_;
+};
+
+// HmacKey for a single sum.
 SecretBytes hmac(Hash hash, ByteView key, std::initializer_list<ByteView> parts);
 
 }  // namespace tandem::crypto

@@ -56,7 +56,7 @@ struct Message {
   std::uint64_t echo = 0;
 };
 
-Bytes seal(const SecretBytes& key, const Message& message) {
+Bytes seal(const crypto::HmacKey& key, const Message& message) {
   Bytes out(kBodyOctets);
   store_big_endian(out.data(), kMagic, 2);
   out[2] = kVersion;
@@ -66,14 +66,14 @@ Bytes seal(const SecretBytes& key, const Message& message) {
   store_big_endian(out.data() + 16, message.activation, 8);
   store_big_endian(out.data() + 24, message.number, 8);
   store_big_endian(out.data() + 32, message.echo, 8);
-  const SecretBytes mac = crypto::hmac(crypto::Hash::kSha256, key.view(), {out});
+  const SecretBytes mac = key.sum({out});
   out.insert(out.end(), mac.view().begin(), mac.view().end());
   return out;
 }
 
-std::optional<Message> open(const SecretBytes& key, ByteView datagram) {
+std::optional<Message> open(const crypto::HmacKey& key, ByteView datagram) {
   const ByteView body = datagram.first(kBodyOctets);
-  const SecretBytes mac = crypto::hmac(crypto::Hash::kSha256, key.view(), {body});
+  const SecretBytes mac = key.sum({body});
   if (!equal_constant_time(mac.view(), datagram.subspan(kBodyOctets))) return std::nullopt;
   Message message;
   message.member = body[3];
@@ -87,7 +87,10 @@ std::optional<Message> open(const SecretBytes& key, ByteView datagram) {
 
 // Everything that belongs to one key: numbers start afresh with each.
 struct Session {
+  explicit Session(ByteView octets) : key(octets), mac(crypto::Hash::kSha256, octets) {}
+
   SecretBytes key;
+  crypto::HmacKey mac;
   std::uint64_t sent = 0;
   std::uint64_t received = 0;
   std::uint64_t echo = 0;  // what we echo: `received`, except while we claim
@@ -280,7 +283,7 @@ struct HeartbeatCore::Impl {
     message.echo = to.echo;
     to.send_times[message.number % kSendTimes] = now;
     if (grants() && to.echo != 0) granted = std::max(granted.value_or(to.echo_at), to.echo_at);
-    step.datagrams.push_back(seal(to.key, message));
+    step.datagrams.push_back(seal(to.mac, message));
     ++totals.sent;
   }
 
@@ -376,8 +379,7 @@ void HeartbeatCore::set_key(TimePoint, ByteView key) {
     if (*known && equal_constant_time((*known)->key.view(), key)) return;
   }
   impl_->previous = std::move(impl_->session);
-  impl_->session = std::make_unique<Session>();
-  impl_->session->key = SecretBytes(key);
+  impl_->session = std::make_unique<Session>(key);
   impl_->partner_switched = false;
 }
 
@@ -409,7 +411,7 @@ HeartbeatStep HeartbeatCore::handle_datagram(TimePoint now, ByteView datagram) {
       datagram.size() == kDatagramOctets && load_big_endian(datagram.data(), 2) == kMagic && datagram[2] == kVersion;
   for (Session* from : {impl_->session.get(), impl_->previous.get()}) {
     if (!shaped || from == nullptr) continue;
-    const std::optional<Message> message = open(from->key, datagram);
+    const std::optional<Message> message = open(from->mac, datagram);
     if (!message) continue;
     // Reflected, or echoing what was never sent.
     if (message->member == impl_->config.member || message->echo > from->sent) break;

@@ -50,6 +50,15 @@ TEST_CASE("HMACs are those of RFC 4231") {
       "636e070a38bce737");
 }
 
+TEST_CASE("a key's later sums are as its first", "[crypto]") {
+  const Bytes key(32, 7), one(100, 1), two(3, 2);
+  const HmacKey once(Hash::kSha256, key);
+  for (const Bytes& data : {one, two, one, Bytes{}}) {
+    CHECK(to_hex(once.sum({data}).view()) == to_hex(hmac(Hash::kSha256, key, {data}).view()));
+  }
+  CHECK(to_hex(once.sum({one, two}).view()) != to_hex(once.sum({two, one}).view()));
+}
+
 // Python's hmac.new(b"", b"", "sha256").
 TEST_CASE("an HMAC takes an empty key and no data") {
   CHECK(to_hex(hmac(Hash::kSha256, {}, {}).view()) ==
