@@ -40,6 +40,7 @@ struct Line {
   std::uint64_t needed = 0;         // highest number (exclusive base) that an event asked from; 0: none
   std::uint64_t last_value = 1;     // newest number seen, exclusive
   std::uint64_t sampled_value = 1;  // as of last_time
+  bool unsampled = false;           // the next value tells where a peer stands, not how fast it is
   TimePoint last_time{};
 
   std::uint64_t notify_at() const { return limit > block / 2 ? limit - block / 2 : 0; }
@@ -50,7 +51,10 @@ struct Line {
     const double elapsed = std::chrono::duration<double>(now - last_time).count();
     const double horizon = std::chrono::duration<double>(range.horizon).count();
     last_value = std::max(last_value, value);
-    if (elapsed >= kLeastSample && value > sampled_value) {
+    if (std::exchange(unsampled, false)) {
+      sampled_value = std::max(sampled_value, value);
+      last_time = now;
+    } else if (elapsed >= kLeastSample && value > sampled_value) {
       const double sample = static_cast<double>(value - sampled_value) / elapsed;
       rate += std::clamp(elapsed / (2 * horizon), kLeastWeight, 1.0) * (sample - rate);
       sampled_value = value;
@@ -176,6 +180,8 @@ struct Ledger::Impl {
       line->last_value = line->sampled_value = start;
       line->last_time = now;
       line->needed = std::max(line->needed, start);
+      // Nor is what a peer sent while nobody served.
+      line->unsampled = line == &pair.in;
       // Solo needs no room for numbers that may have gone out under the grant: what went out, the counters tell.
       if (solo) line->limit = start;
     }

@@ -538,6 +538,26 @@ void Node::tell_counters() const {
             " unresolved=" + std::to_string(slow.unresolved_dropped) + " acquires=" + std::to_string(slow.acquires);
   }
   say(text);
+  if (member_) {
+    for (const std::uint32_t spi : member_->sad().pairs()) tell_child(spi);
+  }
+}
+
+// Where an SA stands on the card, and how far it may go.
+void Node::tell_child(std::uint32_t spi) const {
+  const auto out = card_->outbound_state(card::spi_index(spi));
+  const auto in = card_->inbound_state(card::spi_index(spi));
+  const auto limits = member_->ledger().in_force(spi);
+  if (!out || !in || !limits) return;
+  const ha::Ledger::Floors floors = member_->ledger().floors(spi);
+  const ha::Ledger::Blocks blocks = member_->ledger().blocks(spi);
+  const auto direction = [](std::uint64_t at, std::uint64_t limit, std::uint64_t floor, std::uint64_t block) {
+    return " at " + std::to_string(at) + ", limit " + std::to_string(limit) + ", floor " + std::to_string(floor) +
+           ", block " + std::to_string(block);
+  };
+  say("child " + std::to_string(spi) + " epoch of limits " + std::to_string(limits->epoch) + "; out" +
+      direction(out->next_sequence, limits->out_limit, floors.out, blocks.out) + "; in" +
+      direction(in->right_edge, limits->in_bound, floors.in, blocks.in));
 }
 
 void Node::forget_window(std::uint64_t pick) {

@@ -98,6 +98,7 @@ class Node final : public MemberPort {
   template <typename Command>
   void command_on_ike(std::uint64_t pick, Command command);
   void say(const std::string& what) const { env_.story.tell(name_, what); }
+  void tell_child(std::uint32_t spi) const;
 
   void tick();
   void heartbeat_step(const ha::HeartbeatStep& step);

@@ -81,6 +81,7 @@ void Peer::apply(ike::Step step) {
     if (const ike::IkeSaState* state = core_.state(spi)) install(*state);
   }
   for (const ike::LocalSpi spi : step.removed) remove(spi, {});
+  for (const ike::OutboundJump& jump : step.outbound_jumps) raise_outbound(jump.spi_in, jump.delta);
   std::vector<ike::Datagram> datagrams = std::move(step.free);
   for (ike::Step::Gated& gated : step.gated) datagrams.push_back(std::move(gated.datagram));
   for (const ike::Datagram& datagram : datagrams) {
@@ -123,6 +124,7 @@ void Peer::install(const ike::IkeSaState& state) {
                      state.remote};
     if (!sad_.install(pair, credit, credit)) env_.report.violation("peer", name_ + " cannot install a child");
   }
+  sad_.end_idle_routes();
   remove(state.local_spi(), keep);
 }
 
@@ -234,6 +236,16 @@ void Peer::rekey_ike() {
   if (auto step = core_.rekey_ike(env_.clock.now(), *spi)) apply(std::move(step).value());
 }
 
+void Peer::raise_outbound(std::uint32_t spi_in, std::uint64_t delta) {
+  const auto out = card_.outbound_state(card::spi_index(spi_in));
+  if (!out || sad_.pair_at(card::spi_index(spi_in), out->instance) != spi_in) return;
+  card::Credit credit{};
+  credit.limit = credit.notify_at = kNoLimit;
+  credit.epoch = epoch_;
+  credit.floor = out->next_sequence + delta;
+  static_cast<void>(card_.set_outbound_credit(card::spi_index(spi_in), credit).ok());
+}
+
 // New IVs, message IDs by RFC 6311, sequence numbers somewhat ahead: what the cluster sees of a cluster's takeover.
 void Peer::jump(std::uint64_t pick) {
   if (!core_.active() || temperament_ != Temperament::kCluster) return;
@@ -250,10 +262,7 @@ void Peer::jump(std::uint64_t pick) {
     credit.epoch = epoch_;
     static_cast<void>(card_.set_inbound_credit(card::spi_index(spi), credit).ok());
     static_cast<void>(card_.set_outbound_credit(card::spi_index(spi), credit).ok());
-    const auto out = card_.outbound_state(card::spi_index(spi));
-    if (!out || sad_.pair_at(card::spi_index(spi), out->instance) != spi) continue;
-    credit.floor = out->next_sequence + 1 + pick % 200;
-    static_cast<void>(card_.set_outbound_credit(card::spi_index(spi), credit).ok());
+    raise_outbound(spi, 1 + pick % 200);
   }
   env_.story.tell(name_, "its other member takes over");
   apply(core_.become_active(env_.clock.now(), {incarnation, epoch_, {epoch_, 0}}, pick % 2 == 0));

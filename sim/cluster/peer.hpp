@@ -42,6 +42,8 @@ class Peer final : public PeerPort, private ike::ChildSlots {
 
   void apply(ike::Step step);
   void install(const ike::IkeSaState& state);
+  // The outbound number of an SA rises by `delta` (RFC 6311 5.2).
+  void raise_outbound(std::uint32_t spi_in, std::uint64_t delta);
   void remove(ike::LocalSpi owner, const std::set<std::uint32_t>& keep);
   void emit(card::Port port, ByteView frame);
   void look_at_card();

@@ -54,6 +54,25 @@ TEST_CASE("a packet beyond the inbound bound reserves from its number on", "[N3]
   CHECK(request[0].in_bound > 1'000'000);
 }
 
+TEST_CASE("what a peer sent while nobody served does not count as its speed", "[N3]") {
+  for (const bool solo : {true, false}) {
+    Ledger ledger{{}};
+    ledger.add(kStart, kSpi, 7, 1);
+    ledger.enter_epoch(kStart, 2, solo);
+    // 100,000 packets were lost; the first that comes, and the second, five milliseconds later.
+    ledger.on_inbound(kStart + microseconds(2'000), kSpi, 100'000);
+    ledger.on_inbound(kStart + microseconds(7'000), kSpi, 100'001);
+    CHECK(ledger.blocks(kSpi).in <= 8);
+    const auto request = ledger.take_requests(2, 10);
+    REQUIRE(request.size() == 1);
+    CHECK(request[0].in_bound > 100'001);
+    CHECK(request[0].in_bound <= 100'010);
+    // From there on it does.
+    ledger.on_inbound(kStart + microseconds(12'000), kSpi, 100'501);
+    CHECK(ledger.blocks(kSpi).in > 100);
+  }
+}
+
 TEST_CASE("what was in flight when the partner went is asked for again, from the limit in force", "[N2]") {
   Ledger ledger{{}};
   ledger.add(kStart, kSpi, 7, 1);
