@@ -163,7 +163,21 @@ driver::CardResult<> Sad::install(const SaPair& pair, const card::Credit& out, c
     forget_refusals();
   }
   if (pair.carries_outbound && !pointed) point_route(pair);
+  if (!pair.carries_outbound && pointed) idle_routes_.push_back(pair.route);
   return {};
+}
+
+void Sad::end_idle_routes() {
+  for (const std::uint32_t number : std::exchange(idle_routes_, {})) {
+    const auto route = routes_.find(number);
+    if (route == routes_.end()) continue;
+    const auto carrier = pairs_.find(route->second.carrier);
+    if (carrier != pairs_.end() && carrier->second.carries_outbound) continue;
+    route->second.carrier = 0;
+    forget_flows(route->second);
+    if (auto set = card_.set_route(number, 0); !set) log_.error("card: " + set.error().text);
+    spd_.remove_route(number);
+  }
 }
 
 void Sad::point_route(const SaPair& pair) {
@@ -223,6 +237,7 @@ void Sad::clear() {
   pairs_.clear();
   slot_.clear();
   routes_.clear();
+  idle_routes_.clear();
   refusals_.clear();
   flows_held_ = 0;
   new_flows_.clear();

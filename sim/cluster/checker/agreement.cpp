@@ -105,7 +105,9 @@ void check_agreement(Report& report, const std::vector<const Node*>& nodes, cons
   if (!unfenced && cluster != outside) {
     report.violation("agreement", "cluster: " + sizes(cluster) + "; peers: " + sizes(outside) + "; not the same");
   }
-  if (!unfenced && (outside.ike_sas.size() != honest || outside.children.size() != honest)) {
+  // Two children where both ends asked for one at once, after a DELETE: RFC 7296 has no rule for that, and both serve.
+  const bool enough = outside.children.size() >= honest && outside.children.size() <= 2 * honest;
+  if (!unfenced && (outside.ike_sas.size() != honest || !enough)) {
     report.violation("agreement", std::to_string(honest) + " peers with " + sizes(outside));
   }
   for (const Node* node : nodes) check_card(report, *node);

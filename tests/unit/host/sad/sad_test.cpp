@@ -140,6 +140,44 @@ TEST_CASE("a rekey moves the route and its flows follow without a new entry") {
   CHECK_FALSE(world.sad->usable(next.route));
 }
 
+TEST_CASE("what a deleted pair carried is decided anew, while it still takes in what is under way") {
+  World world;
+  PairSpec old = world.add_pair();
+  const Bytes inner = packet("10.1.0.5", "10.2.0.6");
+  world.receive(card::Port::kInner, inner);
+  REQUIRE(world.flow(key_of(inner)) != nullptr);
+  old.carries_outbound = false;
+  REQUIRE(world.install(old).ok());
+  world.sad->end_idle_routes();
+  CHECK(world.flow(key_of(inner)) == nullptr);
+  CHECK(world.card->memory().routes[old.route] == 0);
+  CHECK_FALSE(world.sad->usable(old.route));
+  CHECK(world.sad->decide_outbound(key_of(inner)).action != FlowAction::kProtect);
+  // A child that is made meanwhile has a route of its own, and gets the traffic.
+  PairSpec next = old;
+  const auto slot = world.sad->slots().allocate();
+  next.spi_in = slot->spi;
+  next.instance = slot->instance;
+  next.route = *world.sad->allocate_route();
+  next.carries_outbound = true;
+  REQUIRE(world.install(next).ok());
+  world.sad->end_idle_routes();
+  CHECK(world.sad->decide_outbound(key_of(inner)).route == next.route);
+  // One that takes the route over in the same change keeps its flows.
+  PairSpec heir = next;
+  const auto another = world.sad->slots().allocate();
+  heir.spi_in = another->spi;
+  heir.instance = another->instance;
+  world.receive(card::Port::kInner, inner);
+  const card::FlowEntry* flow = world.flow(key_of(inner));
+  next.carries_outbound = false;
+  REQUIRE(world.install(next).ok());
+  REQUIRE(world.install(heir).ok());
+  world.sad->end_idle_routes();
+  CHECK(world.flow(key_of(inner)) == flow);
+  CHECK(world.sad->usable(heir.route));
+}
+
 TEST_CASE("a rekey that narrows the selectors voids the flows decided by the old ones") {
   World world;
   const PairSpec old = world.add_pair();
