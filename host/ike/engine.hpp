@@ -34,6 +34,7 @@ constexpr std::size_t kNonceOctets = 32;
 constexpr unsigned kSyncPerSecond = 10;           // SYNC-060
 constexpr unsigned kHintsPerSecond = 20;          // of all peers
 constexpr unsigned kStrayAnswersPerSecond = 100;  // IKE-029
+constexpr unsigned kUnknownEspPerSecond = 10;     // looked for among all SAs
 constexpr unsigned kStrayAnswersPerSource = 10;
 constexpr unsigned kCrashNoticesPerSecond = 10;         // of an SA (QCD-005)
 constexpr unsigned kStraysPerSecond = 2;                // of an SA
@@ -92,6 +93,8 @@ struct LiveSa {
   bool gone = false;     // removed in this turn; the object goes when the turn is settled
   bool dormant = false;  // adopted, and not yet revived since the takeover: sends nothing (takeover.hpp)
 
+  bool asked_for = false;  // by our IKE_AUTH, and not since before the takeover
+
   // Our request that waits for its answer; its octets are state.pending.
   std::optional<crypto::DhKey> dh;
   bool lost_rekey = false;  // the peer answered a rekey of the IKE SA whose private value died with a member
@@ -111,9 +114,11 @@ struct LiveSa {
   RateLimit strays{kStraysPerSecond};  // asked before a message outside the window is opened
   TimePoint hint_from{};               // until then unprotected notifies about this SA are ignored
   std::uint32_t doubted_child = 0;     // spi_in: the peer may not know it; rekeyed once the peer has answered
-  bool stray_may_sync = false;         // once a takeover (SYNC-026)
-  bool jump_due = false;               // the peer is to be asked for a replay-counter sync (SYNC-040)
-  bool jump_sent = false;              // the request that is out asks for it
+  std::map<std::uint32_t, TimePoint> unknown_esp;  // SPIs of no SA that the peer sends to: when first met; bounded
+  TimePoint unknown_esp_from{};                    // until then none is deleted
+  bool stray_may_sync = false;                     // once a takeover (SYNC-026)
+  bool jump_due = false;                           // the peer is to be asked for a replay-counter sync (SYNC-040)
+  bool jump_sent = false;                          // the request that is out asks for it
 
   TimePoint last_heard{};
   TimePoint liveness_at = kNever;
@@ -266,6 +271,7 @@ class Engine {
   TimePoint speaks_since{};  // this member
   RateLimit hints{kHintsPerSecond};
   RateLimit stray_answers{kStrayAnswersPerSecond};
+  RateLimit unknown_esp{kUnknownEspPerSecond};
   std::map<IpAddress, unsigned> stray_sources;  // answers in the running second; bounded by stray_answers
   TimePoint stray_sources_from{};
   std::set<std::pair<std::string, std::string>> restored;  // peer, child: after a takeover, each once (HA-012)

@@ -150,7 +150,7 @@ void drop_other_sas(Engine& engine, Turn& turn, const LiveSa& keep) {
   for (const auto& [spi, sa] : engine.sas) {
     if (sa.get() == &keep || sa->state.peer_name != keep.state.peer_name) continue;
     // One that we began a moment ago crossed this one: the peer could not know it when it said so.
-    const bool crossed = sa->state.original_initiator && turn.now < sa->state.established + kCrossing;
+    const bool crossed = sa->asked_for && turn.now < sa->state.established + kCrossing;
     if (sa->state.remote_id == keep.state.remote_id && !crossed) engine.remove_sa(turn, *sa, "INITIAL_CONTACT");
   }
 }

@@ -173,6 +173,7 @@ void handle_auth_response(Engine& engine, Turn& turn, Attempt& attempt, const Da
     return;
   }
   LiveSa& sa = engine.add_sa(turn, make_state(engine, turn, attempt, datagram, *payloads), *attempt.peer);
+  sa.asked_for = true;
   engine.count(IkeCounter::kEstablished);
   engine.log.info(name_of(sa) + " established with " + sa.state.remote_id + " at " + to_string(sa.state.remote));
   if (attempt.resume) engine.count(IkeCounter::kResumed);

@@ -253,6 +253,21 @@ TEST_CASE("INITIAL_CONTACT drops what is left of an earlier life, but is never s
   CHECK(disagreement(world) == "");
 }
 
+TEST_CASE("INITIAL_CONTACT drops an SA of ours that a rekey just made", "[IKE-018]") {
+  World world;
+  world.connect();
+  world.perform(world.b, world.b.core().rekey_ike(world.now, only_sa(world.b)).value());
+  world.run_for(seconds(1));
+  REQUIRE(established(world.b).front()->original_initiator);
+  const LocalSpi before = only_sa(world.b);
+  world.add_standby(world.a);
+  world.a.members.back()->core.become_standby();
+  world.take_over(world.a);
+  world.connect();
+  CHECK(established(world.b).size() == 1);
+  CHECK(only_sa(world.b) != before);
+}
+
 TEST_CASE("both ends may start at once and both end with the same SAs", "[IKE-018]") {
   Config a = config_a();
   Config b = config_b();
