@@ -144,6 +144,7 @@ void Member::install_children(TimePoint now, const ike::IkeSaState& state) {
     own(child.spi_in, state.local_spi());
     if (install_child(now, state, child)) slow_path_.want(card::Port::kOuter, state.remote.address);
   }
+  sad_.end_idle_routes();
   if (role_ == Role::kStandby) hold_pending_slot(state);
   remove_children(state.local_spi(), keep);
 }
@@ -314,6 +315,13 @@ void Member::collect_wishes(TimePoint now) {
 }
 
 void Member::handle_event(TimePoint now, const card::Event& event) {
+  if (event.kind == static_cast<std::uint32_t>(card::EventKind::kUnknownSpi)) {
+    const auto address = IpAddress::from_octets(ByteView(event.address, event.family == card::kFamilyIpv6 ? 16 : 4));
+    if (role_ == Role::kActive && address) {
+      apply(now, ike_.handle_unknown_esp(now, {*address, event.port}, static_cast<std::uint32_t>(event.value)));
+    }
+    return;
+  }
   const auto spi = sad_.pair_at(event.index, event.instance);
   if (role_ != Role::kActive || !spi) return;
   switch (static_cast<card::EventKind>(event.kind)) {
@@ -341,6 +349,7 @@ void Member::handle_event(TimePoint now, const card::Event& event) {
     case card::EventKind::kIvExhausted:
       apply(now, ike_.handle_child_expired(now, *spi, true));
       break;
+    case card::EventKind::kUnknownSpi:
     case card::EventKind::kNone:
       break;
   }

@@ -204,6 +204,12 @@ Step Core::handle_peer_moved(TimePoint now, std::uint32_t spi_in, const Endpoint
   return impl_->settle(turn);
 }
 
+Step Core::handle_unknown_esp(TimePoint now, const Endpoint& source, std::uint32_t spi) {
+  Turn turn(now);
+  if (impl_->active) exchange::handle_unknown_esp(*impl_, turn, source, spi);
+  return impl_->settle(turn);
+}
+
 void Core::note_inbound_traffic(TimePoint now, std::uint32_t spi_in) {
   if (LiveSa* sa = impl_->find_child_owner(spi_in)) sa->last_heard = now;
 }
@@ -425,7 +431,9 @@ std::string_view to_string(IkeCounter counter) {
       "resumed",
       "resumes_refused",
       "crash_tokens_shown",
-      "crashes_detected"};
+      "crashes_detected",
+      "unknown_esp_deleted",
+      "unknown_esp_answered"};
   const auto index = static_cast<std::size_t>(counter);
   return index < kNames.size() ? kNames[index] : "unknown";
 }

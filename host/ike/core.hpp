@@ -124,6 +124,8 @@ enum class IkeCounter : std::uint8_t {
   kResumesRefused,  // in both roles
   kCrashTokensShown,
   kCrashesDetected,
+  kUnknownEspDeleted,   // DELETEs of SPIs that only the peer knew
+  kUnknownEspAnswered,  // INVALID_SPI sent
   kCount
 };
 std::string_view to_string(IkeCounter counter);
@@ -146,6 +148,9 @@ class Core {
   Step handle_child_traffic(TimePoint now, std::uint32_t spi_in);
   // The card saw an authentic, newest ESP packet from another address (NAT-007).
   Step handle_peer_moved(TimePoint now, std::uint32_t spi_in, const Endpoint& remote);
+  // The card met ESP of `source` (port 0: not in UDP) for an SPI of no SA. Anybody can send that: at most one DELETE of
+  // that SPI in ten seconds on the peer's IKE SA, or, without one, INVALID_SPI (HA-013, RFC 7296 1.5).
+  Step handle_unknown_esp(TimePoint now, const Endpoint& source, std::uint32_t spi);
   // ESP arrived under `spi_in` since the last call: proof of life (IKE-008).
   void note_inbound_traffic(TimePoint now, std::uint32_t spi_in);
   // The card or the clock says that this child's soft (hard) lifetime is over.

@@ -12,6 +12,7 @@
 #include "hw/stage/replay.hpp"
 #include "hw/stage/sa_lookup.hpp"
 #include "hw/stage/selector_check.hpp"
+#include "hw/stage/unknown_spi.hpp"
 
 namespace tandem {
 namespace card {
@@ -113,10 +114,17 @@ inline void open_request(const OpenSlot& slot, const Item& item, std::uint64_t n
   job.key256 = (slot.policy.flags & kSaKey256) != 0;
 }
 
+inline void open_unknown(UnknownSpi& state, Item& item) {
+  item.report.events =
+      unknown_spi(state, {item.outer.spi, item.outer.source, item.outer.source_port, item.moment.now_ns});
+  item_end(item, drop(Counter::kDropUnknownSpi));
+}
+
 // SPI, early replay check; the job goes to the engine, its payload follows from the mover.
 inline void open_stage(Stream<Item>& in, const Line* inbound, std::uint32_t slots, Stream<KeyWord>& key,
                        Stream<JobWord>& jobs, Stream<OpenPlan>& opens, Stream<Item>& out) {
   static HeldKeys held;
+  static UnknownSpi unknown;
   Item item = in.read();
   OpenPlan open = {};
   if (item.step == Step::kSeal) {  // cleartext from outside: flow_action() never says so
@@ -124,7 +132,7 @@ inline void open_stage(Stream<Item>& in, const Line* inbound, std::uint32_t slot
   }
   const std::uint32_t index = spi_slot(item.outer.spi, slots);
   if (item.step == Step::kOpen && (index >= slots || index >= kEngineKeys)) {
-    item_end(item, drop(Counter::kDropUnknownSpi));
+    open_unknown(unknown, item);
   } else if (item.step == Step::kOpen) {
     item.slot = index;
     OpenSlot slot = {};
@@ -133,7 +141,7 @@ inline void open_stage(Stream<Item>& in, const Line* inbound, std::uint32_t slot
     const ReplayCheckOut early =
         replay_check(slot.state, replay_check_in(slot.policy, slot.credit, item.moment, item.outer.sequence));
     if (found.fate != Fate::kContinue) {
-      item_end(item, found);
+      open_unknown(unknown, item);
     } else if (early.outcome.fate != Fate::kContinue) {
       open.opening = Opening::kReplay;
       item_end(item, early.outcome);

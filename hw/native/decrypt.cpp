@@ -23,9 +23,14 @@ std::uint32_t plain_octets(const OpenWork& work) { return work.octets - kEspFron
 
 }  // namespace
 
+void Pipeline::Impl::open_unknown(const Batch& batch, OpenWork& work) {
+  report_events(*memory, unknown_spi(unknown, {work.spi, work.source, work.source_port, batch.moment.now_ns}));
+  finish(batch, *work.packet, drop(Counter::kDropUnknownSpi), work.esp, work.octets, 0);
+}
+
 bool Pipeline::Impl::open_lookup(const Batch& batch, OpenWork& work) {
   if (work.slot >= slots) {
-    finish(batch, *work.packet, drop(Counter::kDropUnknownSpi), work.esp, work.octets, 0);
+    open_unknown(batch, work);
     return false;
   }
   InboundSlot& slot = inbound[work.slot];
@@ -40,7 +45,7 @@ bool Pipeline::Impl::open_lookup(const Batch& batch, OpenWork& work) {
     inbound_keys.wipe(work.slot);
   }
   if (outcome.fate != Fate::kContinue) {
-    finish(batch, *work.packet, outcome, work.esp, work.octets, work.slot);
+    open_unknown(batch, work);
     return false;
   }
   work.key = inbound_keys.get(work.slot, work.generation, work.policy->instance, work.policy->key,

@@ -13,6 +13,7 @@
 #include "hw/stage/outcome.hpp"
 #include "hw/stage/parse_inner.hpp"
 #include "hw/stage/parse_outer.hpp"
+#include "hw/stage/unknown_spi.hpp"
 
 namespace tandem {
 namespace card {
@@ -94,6 +95,7 @@ struct Pipeline::Impl {
 
   // decrypt.cpp
   void decrypt(const Batch& batch, std::uint32_t works);
+  void open_unknown(const Batch& batch, OpenWork& work);
   bool open_lookup(const Batch& batch, OpenWork& work);
   bool open_check(const Batch& batch, OpenWork& work);
   void open_prepare(const OpenWork& work, GcmJob& job, std::uint8_t* tag);
@@ -107,6 +109,7 @@ struct Pipeline::Impl {
   InboundSlot* inbound;
   std::uint32_t slots;
   std::uint32_t sweep_slot = 0;
+  UnknownSpi unknown = {};
   NextHopOut last_hop = {};  // of this batch
   Address last_address = {};
   Port last_port = Port::kOuter;

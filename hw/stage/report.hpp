@@ -85,7 +85,8 @@ inline Event event_record(const EventsIn& in, std::uint32_t kind) {
   } else if (kind == static_cast<std::uint32_t>(EventKind::kSoftLifetime) ||
              kind == static_cast<std::uint32_t>(EventKind::kHardLifetime)) {
     event.value = in.packets;
-  } else if (kind == static_cast<std::uint32_t>(EventKind::kPeerAddressChanged)) {
+  } else if (kind == static_cast<std::uint32_t>(EventKind::kPeerAddressChanged) ||
+             kind == static_cast<std::uint32_t>(EventKind::kUnknownSpi)) {
     copy_octets(event.address, in.source.octets, 16);
     event.port = in.source_port;
     event.family = kFamilyIpv4;

@@ -107,6 +107,9 @@ void doubted_child_due(Engine& engine, Turn& turn, LiveSa& sa);
 // A protected INVALID_SPI: the peer says so itself.
 void peer_lost_child(Engine& engine, Turn& turn, LiveSa& sa, const Payloads& payloads);
 
+// --- ESP for an SPI of no SA (unknown_esp.cpp)
+void handle_unknown_esp(Engine& engine, Turn& turn, const Endpoint& source, std::uint32_t spi);
+
 // --- all of them (dispatch.cpp, timers.cpp)
 // Authentic: the SA is alive, and the peer is where its newest message came from (NAT-007).
 void heard(Turn& turn, LiveSa& sa, const Datagram& datagram);

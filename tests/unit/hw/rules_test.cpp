@@ -2,6 +2,7 @@
 // Which frame goes where, and which counter and punt say so.
 #include <catch2/catch.hpp>
 
+#include "hw/stage/unknown_spi.hpp"
 #include "rig.hpp"
 
 using namespace tandem::card;
@@ -349,6 +350,32 @@ TEST_CASE("SPIs of another generation, another slot or no slot are unknown", "[E
     REQUIRE(pair.open(sealed).verdict == Verdict::kDrop);
   }
   REQUIRE(pair.right.counter(Counter::kDropUnknownSpi) == 7);
+}
+
+TEST_CASE("ESP for an SPI of no SA is told with its source, once an interval", "[HA-013]") {
+  for (const bool udp : {false, true}) {
+    SaOptions options;
+    options.udp = udp;
+    Pair pair(options);
+    Octets sealed = pair.seal();
+    const std::size_t at = udp ? 28 : 20;
+    const std::uint32_t source = load_be32(&sealed[12]);
+    store_be32(&sealed[at], make_spi(0, 4, 0));
+    for (int i = 0; i < 100; ++i) {
+      REQUIRE(pair.open(sealed).verdict == Verdict::kDrop);
+    }
+    auto events = pair.right.take_events();
+    REQUIRE(events.size() == 1);
+    REQUIRE(events[0].kind == static_cast<std::uint32_t>(EventKind::kUnknownSpi));
+    REQUIRE(events[0].value == make_spi(0, 4, 0));
+    REQUIRE(load_be32(events[0].address) == source);
+    REQUIRE(events[0].family == kFamilyIpv4);
+    REQUIRE((events[0].port != 0) == udp);
+    pair.right.now_ns += kUnknownSpiIntervalNs;
+    store_be32(&sealed[at], make_spi(0, 4, 65535));
+    REQUIRE(pair.open(sealed).verdict == Verdict::kDrop);
+    REQUIRE(pair.right.count_events(EventKind::kUnknownSpi) == 1);
+  }
 }
 
 TEST_CASE("a commit changes key and policy at once, and a removal wipes", "[N2]") {

@@ -273,3 +273,87 @@ TEST_CASE("a higher major version is answered with ours, in bounds", "[WIRE-003]
   newer.octets[17] = 0x10;
   CHECK(world.b.core().handle_datagram(world.now, {newer.remote, newer.local, newer.octets}).free.empty());
 }
+
+namespace {
+
+// ESP for `spi` every `gap`, as the card samples it.
+void meet_esp(SyncScene& scene, const Endpoint& source, std::uint32_t spi, int times, Duration gap) {
+  for (int i = 0; i < times; ++i) {
+    scene.world->perform(scene.cluster, scene.cluster.core().handle_unknown_esp(scene.world->now, source, spi));
+    scene.world->run_for(gap);
+  }
+}
+
+}  // namespace
+
+TEST_CASE("a child that only the peer knows is deleted once its ESP goes on", "[HA-013]") {
+  for (const bool initiator : {true, false}) {
+    SyncScene scene({SyncPolicy::kDoubt, initiator});
+    World& world = *scene.world;
+    // The cluster's survivor never heard of the peer's newest child.
+    scene.peer_asks();
+    const std::uint32_t lost = only_child(scene.cluster).spi_in;
+    scene.change_standby([](IkeSaState& state) { state.children.clear(); });
+    world.take_over(scene.cluster);
+    const Endpoint source{scene.state().remote.address, 0};
+    meet_esp(scene, source, lost, 4, milliseconds(100));
+    CHECK(scene.count(IkeCounter::kUnknownEspDeleted) == 0);
+    meet_esp(scene, source, lost, 4, milliseconds(100));
+    CHECK(scene.count(IkeCounter::kUnknownEspDeleted) == 1);
+    world.run_for(seconds(1));
+    for (const ChildSaState* child : installed(scene.peer())) CHECK(child->spi_out != lost);
+    CHECK(established(scene.cluster).size() == 1);
+  }
+}
+
+TEST_CASE("forged ESP under a peer's address causes one exchange in ten seconds and takes nothing down",
+          "[HA-013][hostile]") {
+  SyncScene scene({SyncPolicy::kDoubt, true});
+  World& world = *scene.world;
+  const Endpoint source{scene.state().remote.address, 0};
+  const std::size_t before = world.history.size();
+  for (std::uint32_t i = 0; i < 90; ++i) meet_esp(scene, source, 0x80000000u | i % 7 << 16, 1, milliseconds(100));
+  CHECK(scene.count(IkeCounter::kUnknownEspDeleted) <= 1);
+  CHECK(sent_by(world, scene.cluster, before) <= 1);
+  CHECK(installed(scene.cluster).size() == 1);
+  CHECK(installed(scene.peer()).size() == 1);
+  // What is ours is not deleted, also while it is only asked for; and two packets far apart are no stream.
+  meet_esp(scene, source, only_child(scene.cluster).spi_in, 20, milliseconds(100));
+  world.run_for(seconds(20));
+  scene.silence();
+  world.perform(scene.cluster, scene.cluster.core().rekey_child(world.now, only_child(scene.cluster).spi_in).value());
+  meet_esp(scene, source, scene.state().pending->new_child_spi_in, 20, milliseconds(100));
+  scene.calm();
+  meet_esp(scene, source, 0x80770000u, 2, seconds(30));
+  CHECK(scene.count(IkeCounter::kUnknownEspDeleted) <= 1);
+  scene.check_alive();
+}
+
+TEST_CASE("ESP of a peer without an IKE SA is answered by INVALID_SPI, ten times a second at most", "[IKE-029]") {
+  for (const std::uint16_t port : {std::uint16_t{0}, std::uint16_t{31000}}) {
+    World world;
+    const Endpoint source{world.b.address, port};
+    std::size_t sent = 0;
+    for (int i = 0; i < 100; ++i) {
+      const Step step = world.a.core().handle_unknown_esp(world.now, source, 0x80010007u);
+      CHECK(step.gated.empty());
+      sent += step.free.size();
+      if (step.free.empty()) continue;
+      CHECK(step.free[0].remote == Endpoint{source.address, port == 0 ? std::uint16_t{500} : port});
+      const ByteView message = ByteView(step.free[0].octets).subspan(port == 0 ? 0 : 4);
+      const auto parsed = wire::parse_message(message);
+      REQUIRE(parsed.ok());
+      CHECK(parsed->header.spi_initiator == wire::IkeSpi::kNone);
+      CHECK(parsed->header.from_initiator);
+      CHECK_FALSE(parsed->header.response);
+      const auto* payload = wire::find_notify(parsed->payloads, wire::NotifyType::kInvalidSpi);
+      REQUIRE(payload != nullptr);
+      CHECK(payload->data == Bytes{0x80, 0x01, 0x00, 0x07});
+    }
+    CHECK(sent == 10);
+    // A standby is silent.
+    world.add_standby(world.a);
+    world.a.members.back()->core.become_standby();
+    CHECK(world.a.members.back()->core.handle_unknown_esp(world.now, source, 0x80010007u).free.empty());
+  }
+}
