@@ -66,8 +66,9 @@ class Sad {
   std::optional<std::uint32_t> allocate_route();
 
   // Puts a pair in, or brings one that is in up to date (peer address, limits of use, which one carries outbound
-  // traffic: end_idle_routes() after all pairs of a change). The credits count only for a new one. A pair that cannot go in leaves neither key nor slot behind. Errors: kInvalid
-  // (key sizes, no or too many selector pairs), kBadIndex (SPI of no slot), or what the card says.
+  // traffic: end_idle_routes() after all pairs of a change). The credits count only for a new one. A pair that cannot
+  // go in leaves neither key nor slot behind. Errors: kInvalid (key sizes, no or too many selector pairs), kBadIndex
+  // (SPI of no slot), or what the card says.
   driver::CardResult<> install(const SaPair& pair, const card::Credit& out, const card::Credit& in);
   // Routes whose carrier was told to carry no more, and that no other pair took over: their flows are decided anew, by
   // another route or an acquire.
@@ -140,8 +141,8 @@ class Sad {
   std::unordered_map<std::uint32_t, std::uint32_t> slot_;  // table index -> spi_in
   std::unordered_map<std::uint32_t, Route> routes_;
   std::vector<std::uint32_t> idle_routes_;  // perhaps: their carrier was told to carry no more
-  std::vector<card::FlowKey> refusals_;  // DISCARD and BYPASS flows, void when a new route appears
-  std::size_t flows_held_ = 0;           // over all routes
+  std::vector<card::FlowKey> refusals_;     // DISCARD and BYPASS flows, void when a new route appears
+  std::size_t flows_held_ = 0;              // over all routes
   std::uint32_t next_route_ = 0;
   std::vector<PacketKey> new_flows_;
 };

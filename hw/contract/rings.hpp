@@ -27,7 +27,7 @@ enum class EventKind : std::uint32_t {
   kSequenceExhausted = 8,   // outbound: sequence_max passed
   kPeerAddressChanged = 9,  // inbound: newest authentic packet came from `address`, `port`
   kIvExhausted = 10,        // outbound: 2^48 IVs of this incarnation used
-  kUnknownSpi = 11,         // ESP for an SPI of no SA came from `address`, `port` (0: native); value = SPI; index is void
+  kUnknownSpi = 11,  // ESP for an SPI of no SA came from `address`, `port` (0: native); value = SPI; index is void
 };
 constexpr std::uint32_t kDirectionOutbound = 0;
 constexpr std::uint32_t kDirectionInbound = 1;
