@@ -77,12 +77,16 @@ std::optional<std::uint64_t> traffic_number(ByteView frame) {
 }
 
 std::optional<EspView> esp_of(ByteView frame) {
-  constexpr std::size_t kAt = kEthernet + wire::kIpv4HeaderOctets;
-  if (frame.size() < kAt + 16 || frame[12] != 8 || frame[13] != 0 || frame[kEthernet + 9] != wire::kProtocolEsp) {
-    return std::nullopt;
-  }
-  return EspView{be32(frame.data() + kEthernet + 16), be32(frame.data() + kAt), be32(frame.data() + kAt + 4),
-                 be64(frame.data() + kAt + 8)};
+  std::size_t at = kEthernet + wire::kIpv4HeaderOctets;
+  if (frame.size() < at + 16 || frame[12] != 8 || frame[13] != 0) return std::nullopt;
+  const std::uint8_t protocol = frame[kEthernet + 9];
+  if (protocol == wire::kProtocolUdp) at += wire::kUdpHeaderOctets;
+  if ((protocol != wire::kProtocolUdp && protocol != wire::kProtocolEsp) || frame.size() < at + 16) return std::nullopt;
+  // Behind a marker of zeros it is IKE.
+  const std::uint32_t spi = be32(frame.data() + at);
+  if (spi == 0) return std::nullopt;
+  return EspView{be32(frame.data() + kEthernet + 12), be32(frame.data() + kEthernet + 16), spi,
+                 be32(frame.data() + at + 4), be64(frame.data() + at + 8)};
 }
 
 ike::Config cluster_ike(const Plan& plan, std::uint8_t member) {

@@ -51,11 +51,20 @@ constexpr std::uint32_t kOuterVirtual = 0xc0000201;
 constexpr std::uint32_t kInnerVirtual = 0x0a000001;
 constexpr std::uint32_t kInnerHost = 0x0a000005;
 constexpr std::uint32_t peer_address(std::size_t peer) { return 0xc000020a + static_cast<std::uint32_t>(peer); }
+// What a peer behind a NAT is seen as: one of two.
+constexpr std::uint32_t nat_address(std::size_t peer, unsigned which) {
+  return 0xc0000264 + 2 * static_cast<std::uint32_t>(peer) + which;
+}
+// Nobody's.
+constexpr std::uint32_t kAttacker = 0xc00002fa;
 constexpr std::uint32_t peer_network(std::size_t peer) { return 0x0a010000 + (static_cast<std::uint32_t>(peer) << 16); }
 constexpr std::uint32_t peer_host(std::size_t peer) { return peer_network(peer) + 5; }
 inline std::optional<std::size_t> peer_of(std::uint32_t outer_address, std::size_t peers) {
   const std::uint32_t number = outer_address - peer_address(0);
-  return number < peers ? std::optional<std::size_t>(number) : std::nullopt;
+  if (number < peers) return number;
+  const std::uint32_t behind_nat = (outer_address - nat_address(0, 0)) / 2;
+  return outer_address >= nat_address(0, 0) && behind_nat < peers ? std::optional<std::size_t>(behind_nat)
+                                                                  : std::nullopt;
 }
 constexpr wire::Mac mac_of(std::uint8_t site, std::uint8_t part) { return {2, 0, 0, 0, site, part}; }
 
@@ -73,8 +82,9 @@ inline std::uint32_t be32(const std::uint8_t* at) {
 }
 inline std::uint64_t be64(const std::uint8_t* at) { return std::uint64_t{be32(at)} << 32 | be32(at + 4); }
 
-// The ESP header in an IPv4 frame; nothing when it is none.
+// The ESP header in an IPv4 frame, with or without UDP around it; nothing when it is none.
 struct EspView {
+  std::uint32_t source = 0;
   std::uint32_t target = 0;  // outer
   std::uint32_t spi = 0;
   std::uint32_t number = 0;

@@ -38,6 +38,7 @@ enum class Mutant : std::uint8_t {
   kSoloKept,              // the right of a solo owner is kept when the key says "paired" again
   kUnwitnessedLease,      // the heartbeat renews the lease as if there were no witness
   kUnaskedTakeover,       // the member goes active without asking the witness
+  kUnauthenticatedMove,   // the peer's address is taken from any packet under its SPI
   kCount
 };
 
@@ -73,6 +74,7 @@ inline constexpr std::array kMutants{
     MutantName{Mutant::kSoloKept, "solo-kept"},
     MutantName{Mutant::kUnwitnessedLease, "unwitnessed-lease"},
     MutantName{Mutant::kUnaskedTakeover, "unasked-takeover"},
+    MutantName{Mutant::kUnauthenticatedMove, "unauthenticated-move"},
 };
 static_assert(kMutants.size() == static_cast<std::size_t>(Mutant::kCount) - 1, "every mutant has a name");
 

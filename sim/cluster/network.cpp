@@ -18,7 +18,11 @@ constexpr std::size_t kEspAt = 34;  // in a frame: behind Ethernet and IPv4, whi
 }  // namespace
 
 Network::Network(Scheduler& clock, const Plan& plan, std::uint64_t seed, const Story& story)
-    : clock_(clock), plan_(plan), dice_(seed), story_(story) {}
+    : clock_(clock), plan_(plan), dice_(seed), story_(story) {
+  for (std::size_t peer = 0; peer < plan.behind_nat.size(); ++peer) {
+    if (plan.behind_nat[peer]) nats_.emplace(peer, Nat(peer));
+  }
+}
 
 // --- sync session: member 1 dials.
 
@@ -241,8 +245,29 @@ void Network::to_member(unsigned node, Bytes frame) {
                [this, node, frame = std::move(frame)] { members_[node]->frame(card::Port::kOuter, frame); });
 }
 
+void Network::ike_to_member(unsigned node, const ike::Datagram& datagram) {
+  clock_.after(microseconds(50), [this, node, datagram] { members_[node]->ike_datagram(datagram); });
+}
+
+void Network::from_peer(std::size_t peer, Bytes frame) {
+  const auto nat = nats_.find(peer);
+  to_cluster(card::Port::kOuter, nat == nats_.end() ? std::move(frame) : nat->second.outward(std::move(frame)));
+}
+
 void Network::to_peer(std::size_t peer, const Bytes& frame) {
-  over(outside(), [this, peer, frame = damaged(frame, kEspAt)] { peers_[peer]->frame(frame); });
+  over(outside(), [this, peer, frame = damaged(frame, kEspAt)] {
+    const auto nat = nats_.find(peer);
+    const auto inside = nat == nats_.end() ? std::optional(frame) : nat->second.inward(frame);
+    if (inside) peers_[peer]->frame(*inside);
+  });
+}
+
+void Network::move_nat(std::uint64_t pick) {
+  if (nats_.empty()) return;
+  auto nat = nats_.begin();
+  std::advance(nat, static_cast<std::ptrdiff_t>(pick % nats_.size()));
+  nat->second.move(pick / nats_.size());
+  if (story_.told()) story_.tell("nat", "peer " + std::to_string(nat->first) + " is now at " + nat->second.mapping());
 }
 
 void Network::tell_ike(const std::string& way, const ike::Datagram& datagram) const {
@@ -255,7 +280,9 @@ void Network::tell_ike(const std::string& way, const ike::Datagram& datagram) co
                          ((at[19] & 0x20) != 0 ? " response " : " request ") + std::to_string(id));
 }
 
-void Network::ike_to_cluster(const ike::Datagram& datagram) {
+void Network::ike_from_peer(std::size_t peer, ike::Datagram datagram) {
+  const auto nat = nats_.find(peer);
+  if (nat != nats_.end()) datagram.remote = nat->second.outward(datagram.remote);
   if (story_.told()) tell_ike(to_string(datagram.remote.address) + " to cluster", datagram);
   over(outside(), [this, datagram = damaged(datagram)] {
     const int node = owner(card::Port::kOuter);
@@ -265,7 +292,14 @@ void Network::ike_to_cluster(const ike::Datagram& datagram) {
 
 void Network::ike_to_peer(std::size_t peer, const ike::Datagram& datagram) {
   if (story_.told()) tell_ike("to peer " + std::to_string(peer), datagram);
-  over(outside(), [this, peer, datagram = damaged(datagram)] { peers_[peer]->ike_datagram(datagram); });
+  over(outside(), [this, peer, datagram = damaged(datagram)]() mutable {
+    if (const auto nat = nats_.find(peer); nat != nats_.end()) {
+      const auto inside = nat->second.inward(datagram.local);
+      if (!inside) return;
+      datagram.local = *inside;
+    }
+    peers_[peer]->ike_datagram(datagram);
+  });
 }
 
 }  // namespace tandem::sim

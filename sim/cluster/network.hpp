@@ -6,6 +6,7 @@
 
 #include <array>
 #include <functional>
+#include <map>
 #include <optional>
 #include <vector>
 
@@ -13,6 +14,7 @@
 #include "hw/contract/address.hpp"
 #include "sim/cluster/dice.hpp"
 #include "sim/cluster/fault/plan.hpp"
+#include "sim/cluster/nat.hpp"
 #include "sim/cluster/scheduler.hpp"
 #include "sim/cluster/story.hpp"
 
@@ -68,10 +70,14 @@ class Network {
   // --- packets. Frames to the cluster go to whoever announced the virtual addresses last.
   void announce(unsigned node, card::Port port);
   void to_cluster(card::Port port, Bytes frame);
+  void from_peer(std::size_t peer, Bytes frame);
   void to_member(unsigned node, Bytes frame);  // the attacker aims
+  void ike_to_member(unsigned node, const ike::Datagram& datagram);
   void to_peer(std::size_t peer, const Bytes& frame);
-  void ike_to_cluster(const ike::Datagram& datagram);
+  void ike_from_peer(std::size_t peer, ike::Datagram datagram);
   void ike_to_peer(std::size_t peer, const ike::Datagram& datagram);
+  // The NAT of one of the peers that have one.
+  void move_nat(std::uint64_t pick);
   void storm(Duration length);
   void damage(Duration length);
   // Announcements of the virtual addresses are not learned before it is over, then the newest counts.
@@ -109,6 +115,7 @@ class Network {
   const Story& story_;
   std::array<MemberPort*, 2> members_{};
   std::vector<PeerPort*> peers_;
+  std::map<std::size_t, Nat> nats_;  // by peer
   std::array<End, 2> ends_;
   std::uint64_t connections_ = 0;
   bool dialling_ = false;

@@ -141,6 +141,7 @@ void Node::crash_daemon() {
   heartbeat_.reset();
   witness_.reset();
   for (auto& waiting : backlog_) waiting.clear();
+  consumed_.clear();
   process_still_until_ = loop_still_until_ = {};
   env_.network.daemon_died(index_);
 }
@@ -269,6 +270,10 @@ void Node::give_input(const std::function<void(TimePoint now)>& action) {
     hooks_.became_active(*this, keeps, handover);
   }
   env_.check.n6.look(*member_, name_);
+  if (!active()) consumed_.clear();
+  if (env_.plan.has_nat() && is_with_attacker()) {
+    env_.report.violation("NAT", name_ + " follows a replayed packet to the attacker");
+  }
   carry_out();
 }
 
@@ -339,8 +344,7 @@ void Node::arm() {
 
 void Node::ike_datagram(const ike::Datagram& datagram) {
   if (!member_ || !owns_addresses_ || card_still()) return;
-  post(Thread::kLoop, dice_.between(microseconds(20), microseconds(200)),
-       [this, datagram] { input_to_member([&](TimePoint at) { member_->ike_datagram(at, datagram); }); });
+  post(Thread::kLoop, dice_.between(microseconds(20), microseconds(200)), [this, datagram] { take_in(datagram); });
 }
 
 void Node::session_up(const Bytes& key) {
@@ -464,6 +468,7 @@ void Node::frame(card::Port port, ByteView frame) {
     if (held_frames_.size() < kHeldFramesMax) held_frames_.push_back({port, Bytes(frame.begin(), frame.end())});
     return;
   }
+  if (env_.mutant == Mutant::kUnauthenticatedMove && port == card::Port::kOuter) believe_source(frame);
   // The switch delivers to whoever holds the address.
   Bytes addressed(frame.begin(), frame.end());
   const wire::Mac mac = mac_of(static_cast<std::uint8_t>(1 + index_), static_cast<std::uint8_t>(port));
@@ -508,6 +513,7 @@ void Node::emit_outer(ByteView frame) {
   env_.check.n1.sealed(key, esp->iv, name_);
   env_.check.n2.sent(key, esp->number, name_);
   env_.check.n7.esp_left(index_, deaf_lease_, name_);
+  if (esp->target == kAttacker) env_.report.violation("NAT", name_ + " sends ESP to the attacker");
   const auto peer = peer_of(esp->target, env_.plan.peers.size());
   if (peer) env_.network.to_peer(*peer, Bytes(frame.begin(), frame.end()));
 }

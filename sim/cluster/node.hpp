@@ -58,6 +58,8 @@ class Node final : public MemberPort {
   Knowledge knowledge() const;
   // It is, or died as, an active without a partner.
   bool alone() const { return member_ ? member_->solo() : died_alone_; }
+  // Datagrams that the running member took in as the active, and that had their effect; with NATs only.
+  const std::deque<ike::Datagram>& consumed() const { return consumed_; }
   // The card's counters as part of the story.
   void tell_counters() const;
   void forget_window(std::uint64_t pick);
@@ -113,6 +115,13 @@ class Node final : public MemberPort {
   // The card's right to speak has changed.
   void note_right();
 
+  // node_nat.cpp
+  void take_in(const ike::Datagram& datagram);
+  // Some SA's peer is where nobody but the attacker is.
+  bool is_with_attacker() const;
+  // Of a mutant: as if any packet under an SA's SPI came from its peer.
+  void believe_source(ByteView frame);
+
   // node_witness.cpp: the witness thread
   void start_witness();
   void witness_beat();
@@ -150,6 +159,7 @@ class Node final : public MemberPort {
     Bytes octets;
   };
   std::vector<HeldFrame> held_frames_;
+  std::deque<ike::Datagram> consumed_;
   bool owns_addresses_ = false;
   bool card_look_due_ = false;
   bool deaf_lease_ = false;

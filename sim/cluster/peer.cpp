@@ -95,7 +95,7 @@ void Peer::apply(ike::Step step) {
     const ike::Datagram out{datagram.remote, datagram.local, datagram.octets};
     if (hostile()) sent_.push_back(out);
     if (sent_.size() > kSentMax) sent_.pop_front();
-    env_.network.ike_to_cluster(out);
+    env_.network.ike_from_peer(number_, out);
   }
   arm();
 }
@@ -114,7 +114,7 @@ void Peer::install(const ike::IkeSaState& state) {
                      child.route,
                      child.carries_outbound,
                      child.esn,
-                     false,
+                     state.nat_local || state.nat_remote,
                      child.key_bits,
                      child.key_in.view(),
                      child.key_out.view(),
@@ -147,7 +147,7 @@ void Peer::emit(card::Port port, ByteView frame) {
   const auto esp = esp_of(frame);
   if (!esp) return;
   env_.check.n1.sealed(card_.key_out(esp->target, esp->spi), esp->iv, name_);
-  env_.network.to_cluster(card::Port::kOuter, Bytes(frame.begin(), frame.end()));
+  env_.network.from_peer(number_, Bytes(frame.begin(), frame.end()));
 }
 
 void Peer::frame(ByteView frame) {
@@ -289,7 +289,7 @@ void Peer::misbehave(Dice& dice) {
     again.octets[dice.below(again.octets.size())] ^= static_cast<std::uint8_t>(1 + dice.below(255));
   }
   if (changes && dice.chance(20)) again.octets.resize(dice.below(again.octets.size() + 1));
-  env_.network.ike_to_cluster(again);
+  env_.network.ike_from_peer(number_, again);
 }
 
 void Peer::reconnect() {

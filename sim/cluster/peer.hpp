@@ -30,6 +30,7 @@ class Peer final : public PeerPort, private ike::ChildSlots {
 
   const ike::Core& core() const { return core_; }
   const std::string& name() const { return name_; }
+  std::size_t number() const { return number_; }
   unsigned init_requests() const { return init_requests_; }
 
   void frame(ByteView frame) override;

@@ -102,6 +102,12 @@ driver::CardResult<> TapCard::set_route(std::uint32_t route, std::uint64_t value
   return inner_->set_route(route, value);
 }
 
+std::size_t TapCard::take_events(std::span<card::Event> events) {
+  if (!forged_ || events.empty()) return inner_->take_events(events);
+  events.front() = *std::exchange(forged_, std::nullopt);
+  return 1;
+}
+
 driver::CardResult<> TapCard::clear() {
   count_step();
   step_.cleared = true;

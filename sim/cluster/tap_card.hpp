@@ -42,6 +42,9 @@ class TapCard final : public driver::Card {
   // The lease as the host meant it.
   std::uint64_t meant_lease_ns() const { return meant_lease_ns_; }
 
+  // An event that the card did not raise, for a mutant.
+  void forge(const card::Event& event) { forged_ = event; }
+
   // --- driver::Card
   driver::CardInfo info() const override { return inner_->info(); }
   std::uint64_t now_ns() const override { return inner_->now_ns(); }
@@ -80,7 +83,7 @@ class TapCard final : public driver::Card {
     inner_->remove_next_hop(port, family, address);
   }
   driver::CardResult<> clear() override;
-  std::size_t take_events(std::span<card::Event> events) override { return inner_->take_events(events); }
+  std::size_t take_events(std::span<card::Event> events) override;
   std::size_t take_punts(std::size_t max, void (*visit)(void* context, const driver::PuntView& punt),
                          void* context) override {
     return inner_->take_punts(max, visit, context);
@@ -123,6 +126,7 @@ class TapCard final : public driver::Card {
   std::map<std::uint32_t, Outbound> outbound_;  // by slot
   std::set<std::uint32_t> installed_;           // slots with an inbound SA
   std::uint64_t meant_lease_ns_ = 0;
+  std::optional<card::Event> forged_;
   std::uint32_t first_epoch_ = 0;
   std::uint16_t own_first_incarnation_ = 0;
   std::uint16_t* first_incarnation_ = &own_first_incarnation_;

@@ -29,6 +29,7 @@ class World {
   void send_host(std::size_t peer);
   void send_peer(std::size_t peer);
   void attack();
+  void spoof();
   void misbehave(std::size_t peer);
   void replay_burst();
   void apply(const Fault& fault);
@@ -59,7 +60,12 @@ class World {
   std::array<std::unique_ptr<Node>, 2> nodes_;
   std::vector<std::unique_ptr<Peer>> peers_;
   TimePoint start_;
-  std::deque<Bytes> captured_;
+  struct Captured {
+    Bytes frame;
+    std::uint64_t number;  // of the packet inside; 0: not known
+  };
+  std::deque<Captured> captured_;
+  std::uint64_t leaving_ = 0;  // the packet that a peer is just sending
   std::uint64_t next_number_ = 1;
   std::map<std::size_t, TimePoint> last_to_host_, last_to_peer_;  // by peer
   std::map<std::uint64_t, std::size_t> sender_;                   // packet -> peer
@@ -99,7 +105,7 @@ World::World(const Plan& plan, Mutant mutant, bool told)
     };
   }
   network_.wiretap = [this](const Bytes& frame) {
-    captured_.push_back(frame);
+    captured_.push_back({frame, leaving_});
     if (captured_.size() > kCapturedMax) captured_.pop_front();
   };
   result_.seed = plan_.seed;
@@ -121,16 +127,38 @@ void World::send_host(std::size_t peer) {
 void World::send_peer(std::size_t peer) {
   const std::uint64_t number = next_number_++;
   sender_[number] = peer;
+  leaving_ = number;
   peers_[peer]->send_traffic(number);
+  leaving_ = 0;
   clock_.after(next_packet(), [this, peer] { send_peer(peer); });
 }
 
 void World::attack() {
   if (!captured_.empty()) {
     ++result_.replays;
-    network_.to_member(static_cast<unsigned>(dice_.below(2)), captured_[dice_.below(captured_.size())]);
+    network_.to_member(static_cast<unsigned>(dice_.below(2)), captured_[dice_.below(captured_.size())].frame);
   }
+  if (plan_.has_nat() && !plan_.unfenced()) spoof();
   clock_.after(dice_.between(milliseconds(1), milliseconds(40)), [this] { attack(); });
+}
+
+// What was taken in once, now from the attacker's address: nobody may follow it there. What was lost on its way would
+// be authentic and new, and moving is right then (RFC 7296 2.23), so that is left out.
+void World::spoof() {
+  const Endpoint from{IpAddress::ipv4(kAttacker), static_cast<std::uint16_t>(1024 + dice_.below(60'000))};
+  const auto node = static_cast<unsigned>(dice_.below(2));
+  if (!captured_.empty()) {
+    const Captured& captured = captured_[dice_.below(captured_.size())];
+    if (captured.number != 0 && check_.n3.was_delivered(captured.number)) {
+      ++result_.replays;
+      network_.to_member(node, with_source(captured.frame, from));
+    }
+  }
+  const auto& consumed = nodes_[node]->consumed();
+  if (consumed.empty()) return;
+  ike::Datagram again = consumed[dice_.below(consumed.size())];
+  again.remote = from;
+  network_.ike_to_member(node, again);
 }
 
 void World::misbehave(std::size_t peer) {
@@ -140,10 +168,10 @@ void World::misbehave(std::size_t peer) {
 }
 
 void World::replay_burst() {
-  for (const Bytes& frame : captured_) {
+  for (const Captured& captured : captured_) {
     ++result_.replays;
-    network_.to_member(0, frame);
-    network_.to_member(1, frame);
+    network_.to_member(0, captured.frame);
+    network_.to_member(1, captured.frame);
   }
 }
 
@@ -197,6 +225,9 @@ void World::apply(const Fault& fault) {
       break;
     case FaultKind::kReplayBurst:
       replay_burst();
+      break;
+    case FaultKind::kNatMoves:
+      network_.move_nat(pick);
       break;
     default:
       apply_to_network(fault);
@@ -412,7 +443,8 @@ RunResult World::run() {
     for (const Temperament peer : plan_.peers) peers += (peers.empty() ? "" : ", ") + std::string(to_string(peer));
     story_.tell("plan", "peers: " + peers + "; " + std::to_string(plan_.faults.size()) + " faults" +
                             (plan_.single ? ", single" : "") + (plan_.split ? ", split" : "") +
-                            (plan_.witness ? ", witness" : "") + (plan_.mismatch ? ", mismatch" : ""));
+                            (plan_.witness ? ", witness" : "") + (plan_.has_nat() ? ", NAT" : "") +
+                            (plan_.mismatch ? ", mismatch" : ""));
   }
   for (Node* node : nodes()) node->power_on();
   for (std::size_t i = 0; i < peers_.size(); ++i) {

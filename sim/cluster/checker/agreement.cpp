@@ -5,25 +5,27 @@ namespace tandem::sim {
 namespace {
 
 // What identifies SAs at both ends, those left out that only wait for what is still on its way: IKE by both SPIs,
-// children by both SPIs and the address of the peer.
+// children by both SPIs and the peer.
 struct Picture {
   std::set<std::pair<std::uint64_t, std::uint64_t>> ike_sas;
-  std::set<std::tuple<std::uint32_t, std::uint32_t, std::uint32_t>> children;  // cluster's SPI, peer's SPI, peer
+  std::set<std::tuple<std::uint32_t, std::uint32_t, std::size_t>> children;  // cluster's SPI, peer's SPI, peer
   friend bool operator==(const Picture&, const Picture&) = default;
 };
 
-// `hostile`: addresses of peers whose SAs nobody answers for.
-using Addresses = std::set<std::uint32_t>;
+// Numbers of peers whose SAs nobody answers for.
+using Numbers = std::set<std::size_t>;
 
-Picture of_cluster(const ike::Core& core, const Addresses& hostile) {
+Picture of_cluster(const ike::Core& core, std::size_t peers, const Numbers& hostile) {
   Picture picture;
   for (const ike::LocalSpi spi : core.sas()) {
     const ike::IkeSaState& state = *core.state(spi);
-    if (hostile.contains(state.remote.address.ipv4_value())) continue;
+    // An SA with nobody's address is with none of them.
+    const std::size_t peer = peer_of(state.remote.address.ipv4_value(), peers).value_or(peers);
+    if (hostile.contains(peer)) continue;
     if (state.phase == ike::IkePhase::kEstablished) picture.ike_sas.insert({state.spi_i, state.spi_r});
     for (const ike::ChildSaState& child : state.children) {
       if (child.phase != ike::ChildPhase::kInstalled) continue;
-      picture.children.insert({child.spi_in, child.spi_out, state.remote.address.ipv4_value()});
+      picture.children.insert({child.spi_in, child.spi_out, peer});
     }
   }
   return picture;
@@ -38,7 +40,7 @@ Picture of_peers(const std::vector<const Peer*>& peers) {
       if (state.phase == ike::IkePhase::kEstablished) picture.ike_sas.insert({state.spi_i, state.spi_r});
       for (const ike::ChildSaState& child : state.children) {
         if (child.phase != ike::ChildPhase::kInstalled) continue;
-        picture.children.insert({child.spi_out, child.spi_in, state.local.address.ipv4_value()});
+        picture.children.insert({child.spi_out, child.spi_in, peer->number()});
       }
     }
   }
@@ -95,12 +97,12 @@ void check_agreement(Report& report, const std::vector<const Node*>& nodes, cons
     report.violation("agreement", "no member is active");
     return;
   }
-  Addresses hostile;
+  Numbers hostile;
   for (std::size_t i = 0; i < peers.size(); ++i) {
-    if (peers[i]->hostile()) hostile.insert(peer_address(i));
+    if (peers[i]->hostile()) hostile.insert(i);
   }
   const std::size_t honest = peers.size() - hostile.size();
-  const Picture cluster = of_cluster(active->member()->ike(), hostile);
+  const Picture cluster = of_cluster(active->member()->ike(), peers.size(), hostile);
   const Picture outside = of_peers(peers);
   if (!unfenced && cluster != outside) {
     report.violation("agreement", "cluster: " + sizes(cluster) + "; peers: " + sizes(outside) + "; not the same");
@@ -118,7 +120,7 @@ void check_agreement(Report& report, const std::vector<const Node*>& nodes, cons
                      "the members are not in sync: " + std::string(to_string(active->member()->partnership())));
     return;
   }
-  if (const Picture shadow = of_cluster(standby->member()->ike(), hostile); shadow != cluster) {
+  if (const Picture shadow = of_cluster(standby->member()->ike(), peers.size(), hostile); shadow != cluster) {
     report.violation("agreement", "the standby holds " + sizes(shadow) + ", the active " + sizes(cluster));
   }
 }

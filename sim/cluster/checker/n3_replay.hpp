@@ -18,6 +18,8 @@ class N3Replay {
     }
   }
 
+  bool was_delivered(std::uint64_t packet) const { return seen_.contains(packet); }
+
  private:
   Report& report_;
   bool exempt_;

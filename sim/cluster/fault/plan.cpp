@@ -76,6 +76,7 @@ constexpr std::array<Kind, static_cast<std::size_t>(FaultKind::kCount)> kKinds{{
     {FaultKind::kSlowWitness, "slow witness", 0, 0, 5, false, milliseconds(20), milliseconds(1500)},
     {FaultKind::kWitnessDown, "witness down", 0, 0, 6, false, milliseconds(20), milliseconds(3500)},
     {FaultKind::kIsolation, "isolation of a member", 0, 0, 10, false, milliseconds(20), milliseconds(3500)},
+    {FaultKind::kNatMoves, "a NAT moves its peer", 0, 0, 0, false, {}, {}},
 }};
 
 template <typename Value, std::size_t kSize>
@@ -136,6 +137,11 @@ void draw_faults(Dice& dice, Plan& plan) {
   }
 }
 
+void in_order(Plan& plan) {
+  std::stable_sort(plan.faults.begin(), plan.faults.end(),
+                   [](const Fault& one, const Fault& other) { return one.at < other.at; });
+}
+
 // The members lose each other, so that the owner is alone by the word of the witness, and then it loses the witness too
 // for longer than its lease there.
 void outlast_lease(Dice& dice, Plan& plan, Duration at) {
@@ -168,8 +174,21 @@ void draw_witness(Dice& dice, Plan& plan) {
     plan.faults.push_back(fault);
   }
   if (dice.chance(30)) outlast_lease(dice, plan, others[dice.below(others.size())].at);
-  std::stable_sort(plan.faults.begin(), plan.faults.end(),
-                   [](const Fault& one, const Fault& other) { return one.at < other.at; });
+  in_order(plan);
+}
+
+// Peers behind NATs, and when those move them: most right before, during and behind other faults.
+void draw_nat(Dice& dice, Plan& plan) {
+  if (!dice.chance(25)) return;
+  for (std::size_t i = 0; i < plan.peers.size(); ++i) plan.behind_nat.push_back(dice.chance(60));
+  if (!plan.has_nat()) plan.behind_nat.front() = true;
+  const std::size_t others = plan.faults.size();
+  const std::uint64_t moves = plan.single ? dice.below(2) : 1 + dice.below(others);
+  for (std::uint64_t i = 0; i < moves; ++i) {
+    const Duration at = plan.faults[dice.below(others)].at + dice.between(Duration{0}, milliseconds(150));
+    plan.faults.push_back({std::max(kWarmUp, at - milliseconds(50)), {}, FaultKind::kNatMoves, Target::kActive, 0});
+  }
+  in_order(plan);
 }
 
 Temperament draw_temperament(Dice& dice) {
@@ -237,6 +256,8 @@ Plan draw_plan(std::uint64_t seed) {
   // From dice of their own: what the seed meant without a witness stays.
   Dice witness_dice(seed * 0xd1342543de82ef95 + 3);
   draw_witness(witness_dice, plan);
+  Dice nat_dice(seed * 0xaf251af3b0f025b5 + 5);
+  draw_nat(nat_dice, plan);
   set_ends(plan);
   return plan;
 }

@@ -4,6 +4,7 @@
 // file, as regressions and shrunken failures are.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <optional>
@@ -53,6 +54,7 @@ enum class FaultKind : std::uint8_t {
   kSlowWitness,    // they take longer than the member waits
   kWitnessDown,    // for both; it comes back with all that it had
   kIsolation,      // a member has neither its partner nor the witness
+  kNatMoves,       // a NAT gives its peer another mapping
   kCount
 };
 std::string_view to_string(FaultKind kind);
@@ -98,6 +100,7 @@ struct ClockPlan {
 struct Plan {
   std::uint64_t seed = 0;          // of everything that is drawn while the run goes on
   std::vector<Temperament> peers;  // 1 to 3
+  std::vector<bool> behind_nat;    // of these; empty: none
   bool single = false;             // one fault only: strict liveness
   bool split = false;              // both directions of the heartbeats may be silent
   bool witness = false;            // a third place says who owns the service
@@ -113,6 +116,7 @@ struct Plan {
 
   // Two members may speak at once, as nobody can tell them that the other does.
   bool unfenced() const { return split && !witness; }
+  bool has_nat() const { return std::find(behind_nat.begin(), behind_nat.end(), true) != behind_nat.end(); }
 };
 
 Plan draw_plan(std::uint64_t seed);

@@ -100,6 +100,9 @@ Plan get_plan(const Json& json) {
     plan.peers.push_back(*kind);
   }
   if (plan.peers.empty() || plan.peers.size() > kPeersMax) throw Bad{"peers: 1 to " + std::to_string(kPeersMax)};
+  // Plans from before there were any have none.
+  if (json.contains("behind_nat")) plan.behind_nat = get<std::vector<bool>>(json, "behind_nat");
+  if (!plan.behind_nat.empty() && plan.behind_nat.size() != plan.peers.size()) throw Bad{"behind_nat: one a peer"};
   plan.single = get<bool>(json, "single");
   plan.split = get<bool>(json, "split");
   // Plans from before there was one have none.
@@ -129,6 +132,7 @@ std::string to_json(const Plan& plan) {
   json["seed"] = plan.seed;
   json["peers"] = Json::array();
   for (const Temperament peer : plan.peers) json["peers"].push_back(to_string(peer));
+  if (!plan.behind_nat.empty()) json["behind_nat"] = plan.behind_nat;
   json["single"] = plan.single;
   json["split"] = plan.split;
   json["witness"] = plan.witness;
