@@ -457,7 +457,7 @@ std::uint64_t MappedCard::batch_after_fence() const {
 
 bool MappedCard::batch_over(std::uint64_t since) const {
   std::atomic_thread_fence(std::memory_order_seq_cst);
-  return get(memory_->registers.idle) == 1 || load_field(memory_->registers.batch_count) != since;
+  return get(memory_->registers.idle) == 1 || card::batches_over(since, load_field(memory_->registers.batch_count));
 }
 
 CardResult<> MappedCard::settle() {

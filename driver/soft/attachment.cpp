@@ -149,14 +149,12 @@ CardResult<SoftAttachment> attach_soft_memory(const std::string& socket_path) {
     return fail(CardErrc::kIo, socket_path, "mmap: " + errno_text());
   }
   ::madvise(mapping.memory(), octets, MADV_DONTDUMP);
-  const card::Registers& registers = mapping.memory()->registers;
-  if (load_field(registers.magic) != card::kContractMagic ||
-      load_field(registers.contract_version) != card::kContractVersion ||
-      load_field(registers.slots) != received->greeting.slots) {
-    return fail(CardErrc::kWrongVersion, socket_path, "its registers contradict its greeting");
-  }
-  return SoftAttachment{std::move(mapping), received->greeting.slots, std::move(*socket),
-                        std::move(received->fds[kAttachFdNotify]), std::move(received->fds[kAttachFdDoorbell])};
+  return SoftAttachment{std::move(mapping),
+                        received->greeting.slots,
+                        received->greeting.driver_kind,
+                        std::move(*socket),
+                        std::move(received->fds[kAttachFdNotify]),
+                        std::move(received->fds[kAttachFdDoorbell])};
 }
 
 CardResult<> soft_card_alive(const SoftAttachment& attachment, const std::string& socket_path) {

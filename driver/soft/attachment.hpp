@@ -38,13 +38,14 @@ class SoftMapping {
 struct SoftAttachment {
   SoftMapping mapping;
   std::uint32_t slots;
-  UniqueFd socket;    // held as long as the card is
-  UniqueFd notify;    // readable when events or punts may wait
-  UniqueFd doorbell;  // written after a record went into the inject ring
+  std::uint32_t driver_kind;  // DriverKind: whose logic stands behind the memory
+  UniqueFd socket;            // held as long as the card is
+  UniqueFd notify;            // readable when events or punts may wait
+  UniqueFd doorbell;          // written after a record went into the inject ring
 };
 
-// Takes the card at a control socket. Errors: kNotFound (nobody listens), kBusy (another host has it), kGone (it does
-// not answer), kWrongVersion, kIo.
+// Takes the card at a control socket; what its memory holds is not looked at. Errors: kNotFound (nobody listens), kBusy
+// (another host has it), kGone (it does not answer), kWrongVersion, kIo.
 CardResult<SoftAttachment> attach_soft_memory(const std::string& socket_path);
 
 // Error kGone once the card's process has ended.

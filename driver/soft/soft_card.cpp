@@ -7,6 +7,7 @@
 
 #include <utility>
 
+#include "driver/atomic_field.hpp"
 #include "driver/mapped_card.hpp"
 #include "driver/soft/attachment.hpp"
 
@@ -59,6 +60,17 @@ CardResult<std::unique_ptr<Card>> attach_soft_card(const std::string& socket_pat
   auto attached = attach_soft_memory(socket_path);
   if (!attached) {
     return Failure<CardError>{attached.error()};
+  }
+  const card::Registers& registers = attached->mapping.memory()->registers;
+  if (attached->driver_kind != static_cast<std::uint32_t>(card::DriverKind::kSoft)) {
+    return Failure<CardError>{
+        {CardErrc::kInvalid, "card at " + socket_path + ": is no soft card; its driver is another"}};
+  }
+  if (load_field(registers.magic) != card::kContractMagic ||
+      load_field(registers.contract_version) != card::kContractVersion ||
+      load_field(registers.slots) != attached->slots) {
+    return Failure<CardError>{
+        {CardErrc::kWrongVersion, "soft card at " + socket_path + ": its registers contradict its greeting"}};
   }
   return std::unique_ptr<Card>(std::make_unique<SoftCard>(std::move(*attached), socket_path));
 }

@@ -1,11 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // tandem-softcard: a card as a process. Composition root: options, memory, pipeline, ports, control, worker.
 // Prints "ready" on stdout once a host can attach and the ports are open; ends on SIGTERM or SIGINT.
-#include <signal.h>
 #include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
 #include <sys/eventfd.h>
-#include <sys/signalfd.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
@@ -20,6 +18,7 @@
 #include "driver/softcard/card_block.hpp"
 #include "driver/softcard/control.hpp"
 #include "driver/softcard/port_link.hpp"
+#include "driver/softcard/stop_signals.hpp"
 #include "driver/softcard/worker.hpp"
 #include "hw/native/pipeline.hpp"
 
@@ -68,16 +67,6 @@ void configure_port(card::CardMemory& memory, card::Port port, const PortLink& l
   if (mac_from_port) {
     std::copy(link.mac().begin(), link.mac().end(), config.mac);
   }
-}
-
-driver::UniqueFd stop_signals() {
-  sigset_t signals;
-  sigemptyset(&signals);
-  sigaddset(&signals, SIGTERM);
-  sigaddset(&signals, SIGINT);
-  sigprocmask(SIG_BLOCK, &signals, nullptr);
-  ::signal(SIGPIPE, SIG_IGN);
-  return driver::UniqueFd{::signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK)};
 }
 
 void run(const Options& options) {

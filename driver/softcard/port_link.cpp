@@ -2,10 +2,8 @@
 // Raw socket and TAP of one port, batch by batch. Serves N7 (the gate before each system call).
 #include "driver/softcard/port_link.hpp"
 
-#include <fcntl.h>
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
-#include <linux/if_tun.h>
 #include <net/if.h>
 #include <net/if_arp.h>
 #include <poll.h>
@@ -17,6 +15,8 @@
 #include <cstring>
 #include <stdexcept>
 #include <utility>
+
+#include "driver/tap/tap_device.hpp"
 
 #ifndef PACKET_IGNORE_OUTGOING
 #define PACKET_IGNORE_OUTGOING 23
@@ -77,7 +77,9 @@ PortLink::PortLink(std::string interface_name, std::string tap_name)
     : interface_name_(std::move(interface_name)), tap_name_(std::move(tap_name)) {
   read_interface();
   open_wire();
-  open_tap();
+  if (!tap_name_.empty()) {
+    open_tap();
+  }
 }
 
 void PortLink::read_interface() {
@@ -134,35 +136,11 @@ void PortLink::open_wire() {
 }
 
 void PortLink::open_tap() {
-  tap_.reset(::open("/dev/net/tun", O_RDWR | O_CLOEXEC | O_NONBLOCK));
-  if (!tap_) {
-    refuse("/dev/net/tun");
+  auto tap = driver::open_tap({tap_name_, mac_, mtu_, false});
+  if (!tap) {
+    throw std::runtime_error(tap.error());
   }
-  ifreq request = request_for(tap_name_);
-  request.ifr_flags = IFF_TAP | IFF_NO_PI;
-  if (::ioctl(tap_.get(), TUNSETIFF, &request) != 0) {
-    refuse("making TAP " + tap_name_ + " (CAP_NET_ADMIN; the name must be free)");
-  }
-  driver::UniqueFd control{::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0)};
-  request = request_for(tap_name_);
-  request.ifr_hwaddr.sa_family = ARPHRD_ETHER;
-  std::memcpy(request.ifr_hwaddr.sa_data, mac_.data(), mac_.size());
-  if (!control || ::ioctl(control.get(), SIOCSIFHWADDR, &request) != 0) {
-    refuse("MAC of TAP " + tap_name_);
-  }
-  request = request_for(tap_name_);
-  request.ifr_mtu = mtu_;
-  if (::ioctl(control.get(), SIOCSIFMTU, &request) != 0) {
-    refuse("MTU of TAP " + tap_name_);
-  }
-  request = request_for(tap_name_);
-  if (::ioctl(control.get(), SIOCGIFFLAGS, &request) != 0) {
-    refuse("flags of TAP " + tap_name_);
-  }
-  request.ifr_flags = static_cast<short>(request.ifr_flags | IFF_UP);
-  if (::ioctl(control.get(), SIOCSIFFLAGS, &request) != 0) {
-    refuse("raising TAP " + tap_name_);
-  }
+  tap_ = std::move(*tap);
 }
 
 std::uint32_t PortLink::receive(FrameBatch& batch, ReceiveNotes& notes, bool& more) {

@@ -59,8 +59,8 @@ struct ReceiveNotes {
 
 class PortLink {
  public:
-  // Opens the wire, makes and raises the TAP with the interface's MAC and MTU. Throws std::runtime_error with
-  // what to do (start-up).
+  // Opens the wire, makes and raises the TAP with the interface's MAC and MTU; none without a name. Throws
+  // std::runtime_error with what to do (start-up).
   PortLink(std::string interface_name, std::string tap_name);
 
   int wire_fd() const { return wire_.get(); }

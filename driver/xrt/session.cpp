@@ -4,11 +4,12 @@
 #include <experimental/xrt_system.h>
 
 #include <algorithm>
-#include <cerrno>
-#include <cstdlib>
+#include <array>
 #include <cstring>
-#include <system_error>
 #include <utility>
+
+#include "driver/xrt/call.hpp"
+#include "driver/xrt/image.hpp"
 
 namespace tandem::driver {
 namespace {
@@ -16,27 +17,6 @@ namespace {
 constexpr unsigned int kDevicesMax = 64;
 
 Failure<CardError> fail(CardErrc code, std::string text) { return {CardError{code, std::move(text)}}; }
-
-// What an exception of XRT's most likely means, and what to do about it.
-CardError explain(const std::string& what, const std::string& said, int code) {
-  CardErrc errc = CardErrc::kIo;
-  std::string advice;
-  if (code == EBUSY) {
-    errc = CardErrc::kBusy;
-    advice = "; another process has the card: stop it first";
-  } else if (code == ENODEV || code == ENXIO) {
-    errc = CardErrc::kGone;
-    advice = "; the card does not answer: look at the bus (lspci) and at the kernel's log";
-  } else if (said.find("XILINX_XRT not set") != std::string::npos) {
-    advice = "; source XRT's setup.sh, or set XILINX_XRT to where it is installed";
-  } else if (said.find("No such library") != std::string::npos) {
-    advice = "; XILINX_XRT names a folder without XRT's libraries: is the package complete?";
-  } else if (said.find("Could not open device") != std::string::npos) {
-    errc = CardErrc::kNotFound;
-    advice = "; is the card in its slot, its driver (xocl) loaded, and this user in its group?";
-  }
-  return {errc, what + ": " + said + advice};
-}
 
 std::string hex(const std::uint8_t* octets, std::size_t count) {
   static constexpr char kHex[] = "0123456789abcdef";
@@ -60,6 +40,17 @@ CardResult<XrtDeviceName> name_of(unsigned int index) {
   }
   return name;
 }
+
+// Its "arguments" are what it shows.
+constexpr std::array<WantedArgument, 9> kIdentity{{{"magic", 8},
+                                                   {"contract_version", 4},
+                                                   {"slots_max", 4},
+                                                   {"build_id_0", 4},
+                                                   {"build_id_1", 4},
+                                                   {"build_id_2", 4},
+                                                   {"build_id_3", 4},
+                                                   {"build_id_4", 4},
+                                                   {"simulated", 4}}};
 
 CardResult<XrtIdentity> read_identity(const XrtKernel& kernel) {
   XrtIdentity identity{};
@@ -110,17 +101,6 @@ CardResult<> check_identity(const XrtIdentity& identity, const std::string& imag
 
 }  // namespace
 
-CardResult<> xrt_try(const std::string& what, const std::function<void()>& call) {
-  try {
-    call();
-    return {};
-  } catch (const std::system_error& error) {
-    return Failure<CardError>{explain(what, error.what(), std::abs(error.code().value()))};
-  } catch (const std::exception& error) {
-    return Failure<CardError>{explain(what, error.what(), 0)};
-  }
-}
-
 CardResult<std::vector<XrtDeviceName>> xrt_devices() {
   unsigned int count = 0;
   if (auto tried = xrt_try("XRT", [&count] { count = xrt::system::enumerate_devices(); }); !tried) {
@@ -160,85 +140,6 @@ CardResult<xrt::device> open_xrt_device(const std::string& selector) {
                   (others.empty() ? std::string("is none that XRT sees (driver xocl, group)") : "is " + others));
 }
 
-XrtKernel::XrtKernel(xrt::ip ip, std::vector<xrt::xclbin::arg> arguments, std::string name)
-    : ip_(std::move(ip)), arguments_(std::move(arguments)), name_(std::move(name)) {}
-
-CardResult<XrtKernel> XrtKernel::open(const xrt::device& device, const xrt::xclbin& image, const std::string& name) {
-  std::vector<xrt::xclbin::arg> arguments;
-  auto found = xrt_try("kernel " + name, [&] {
-    const xrt::xclbin::kernel kernel = image.get_kernel(name);
-    if (!kernel) {
-      throw std::runtime_error("not in this image");
-    }
-    arguments = kernel.get_args();
-  });
-  if (!found) {
-    return fail(CardErrc::kInvalid, found.error().text);
-  }
-  xrt::ip ip;
-  auto taken = xrt_try("kernel " + name, [&] { ip = xrt::ip(device, image.get_uuid(), name + ":{" + name + "_1}"); });
-  if (!taken) {
-    return Failure<CardError>{taken.error()};
-  }
-  return XrtKernel(std::move(ip), std::move(arguments), name);
-}
-
-const xrt::xclbin::arg* XrtKernel::find(const std::string& argument) const {
-  const auto found = std::find_if(arguments_.begin(), arguments_.end(),
-                                  [&](const xrt::xclbin::arg& known) { return known.get_name() == argument; });
-  return found != arguments_.end() ? &*found : nullptr;
-}
-
-CardResult<std::uint64_t> XrtKernel::read(const std::string& argument) const {
-  const xrt::xclbin::arg* known = find(argument);
-  if (known == nullptr) {
-    return fail(CardErrc::kInvalid, "kernel " + name_ + " has no register '" + argument + "'");
-  }
-  std::uint64_t value = 0;
-  auto tried = xrt_try("register " + name_ + "." + argument, [&] {
-    const auto offset = static_cast<std::uint32_t>(known->get_offset());
-    value = ip_.read_register(offset);
-    if (known->get_size() > 4) {
-      value |= std::uint64_t{ip_.read_register(offset + 4)} << 32;
-    }
-  });
-  if (!tried) {
-    return Failure<CardError>{tried.error()};
-  }
-  return value;
-}
-
-CardResult<> XrtKernel::write(const std::string& argument, std::uint64_t value) {
-  const xrt::xclbin::arg* known = find(argument);
-  if (known == nullptr) {
-    return fail(CardErrc::kInvalid, "kernel " + name_ + " has no register '" + argument + "'");
-  }
-  return xrt_try("register " + name_ + "." + argument, [&] {
-    const auto offset = static_cast<std::uint32_t>(known->get_offset());
-    ip_.write_register(offset, static_cast<std::uint32_t>(value));
-    if (known->get_size() > 4) {
-      ip_.write_register(offset + 4, static_cast<std::uint32_t>(value >> 32));
-    }
-  });
-}
-
-CardResult<int> XrtKernel::bank(const std::string& argument) const {
-  const xrt::xclbin::arg* known = find(argument);
-  int index = -1;
-  auto tried = xrt_try("memory of " + name_ + "." + argument, [&] {
-    if (known != nullptr && !known->get_mems().empty()) {
-      index = known->get_mems().front().get_index();
-    }
-  });
-  if (!tried) {
-    return Failure<CardError>{tried.error()};
-  }
-  if (index < 0) {
-    return fail(CardErrc::kInvalid, "kernel " + name_ + "'s '" + argument + "' is wired to no memory");
-  }
-  return index;
-}
-
 CardResult<XrtSession> open_xrt_session(const std::string& selector, const std::string& image_path,
                                         const std::string& build_id) {
   auto file = read_image(image_path);
@@ -270,7 +171,7 @@ CardResult<XrtSession> open_xrt_session(const std::string& selector, const std::
     return fail(CardErrc::kWrongVersion, image_path + ": the card then holds image " + loaded.to_string() +
                                              ", not this one; another process uses the card");
   }
-  auto identity_kernel = XrtKernel::open(*device, image, "tandem_identity");
+  auto identity_kernel = XrtKernel::open(*device, image, "tandem_identity", kIdentity);
   if (!identity_kernel) {
     return Failure<CardError>{identity_kernel.error()};
   }
@@ -281,16 +182,12 @@ CardResult<XrtSession> open_xrt_session(const std::string& selector, const std::
   if (auto checked = check_identity(*identity, image_path, build_id); !checked) {
     return Failure<CardError>{checked.error()};
   }
-  auto encrypt = XrtKernel::open(*device, image, "tandem_encrypt");
-  if (!encrypt) {
-    return Failure<CardError>{encrypt.error()};
+  auto kernels = XrtKernels::open(*device, image);
+  if (!kernels) {
+    return Failure<CardError>{kernels.error()};
   }
-  auto decrypt = XrtKernel::open(*device, image, "tandem_decrypt");
-  if (!decrypt) {
-    return Failure<CardError>{decrypt.error()};
-  }
-  return XrtSession{std::move(*device),  std::move(*identity), std::move(*encrypt),
-                    std::move(*decrypt), loaded.to_string(),   std::move(shell)};
+  return XrtSession{std::move(*device), std::move(*identity), std::move(*kernels), loaded.to_string(),
+                    std::move(shell)};
 }
 
 }  // namespace tandem::driver

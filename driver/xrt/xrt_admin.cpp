@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "driver/xrt/call.hpp"
 #include "driver/xrt/image.hpp"
 #include "driver/xrt/session.hpp"
 #include "driver/xrt/telemetry.hpp"
@@ -88,7 +89,7 @@ CardResult<> reset_xrt_card(const std::string& device) {
 }
 
 CardResult<std::vector<XrtCheck>> validate_xrt_card(const std::string& device, const std::string& image) {
-  auto card = open_xrt_card({device, image, {}});
+  auto card = open_xrt_card({device, image, {}, {}, {}});
   if (!card) {
     return Failure<CardError>{card.error()};
   }

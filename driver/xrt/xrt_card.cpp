@@ -2,7 +2,6 @@
 #include "driver/xrt/xrt_card.hpp"
 
 #include <string.h>
-#include <time.h>
 #include <xrt/xrt_bo.h>
 
 #include <algorithm>
@@ -12,6 +11,10 @@
 #include <utility>
 
 #include "driver/mapped_card.hpp"
+#include "driver/tap/tap_bridge.hpp"
+#include "driver/xrt/bring_up.hpp"
+#include "driver/xrt/call.hpp"
+#include "driver/xrt/card_clock.hpp"
 #include "driver/xrt/session.hpp"
 #include "driver/xrt/telemetry.hpp"
 
@@ -24,11 +27,15 @@ Failure<CardError> fail(CardErrc code, std::string text) { return {CardError{cod
 
 class XrtCard final : public MappedCard {
  public:
-  XrtCard(XrtSession session, xrt::bo buffer, std::string name)
+  // `bridge`: none for a tool that only looks at the card.
+  XrtCard(XrtSession session, xrt::bo buffer, const ClockSample& clock, std::unique_ptr<TapBridge> bridge,
+          std::string name)
       : MappedCard(buffer.map<card::CardMemory*>(), session.identity.slots_max, name),
         session_(std::move(session)),
         buffer_(std::move(buffer)),
         memory_(buffer_.map<card::CardMemory*>()),
+        bridge_(std::move(bridge)),
+        clock_(buffer_, clock),
         name_(std::move(name)) {}
 
   ~XrtCard() override {
@@ -45,13 +52,9 @@ class XrtCard final : public MappedCard {
     return info;
   }
 
-  // Simulated kernels share the host's boot clock; an Alveo's clock kernel writes its own into the registers.
+  // The card's own clock, since its image was loaded. As old as the host kernel's last look, so never ahead: a lease
+  // counted from it ends early at worst.
   std::uint64_t now_ns() const override {
-    if (session_.identity.simulated) {
-      timespec now{};
-      ::clock_gettime(CLOCK_BOOTTIME, &now);
-      return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000u + static_cast<std::uint64_t>(now.tv_nsec);
-    }
     fetch(&memory_->registers.now_ns, sizeof(std::uint64_t));
     return load_field(memory_->registers.now_ns);
   }
@@ -66,7 +69,50 @@ class XrtCard final : public MappedCard {
     return parse_telemetry(thermal, electrical);
   }
 
-  // A card that fell off the bus fails its transfers, or reads as all ones.
+  int notify_fd() const override { return bridge_ ? bridge_->fd() : -1; }
+
+  // What the host's stack sent goes to the card; the card asks whether it may leave (N7).
+  void acknowledge_notify() override {
+    if (bridge_) {
+      bridge_->from_stack(
+          [](void* self, card::Port port, std::span<const std::uint8_t> frame) {
+            const auto put = static_cast<XrtCard*>(self)->inject(card::InjectKind::kFrame, port, frame);
+            return put.ok() || put.error().code != CardErrc::kRingFull;
+          },
+          this);
+    }
+  }
+
+  // Frames for the host's stack are among the punts: this card has no TAP of its own.
+  std::size_t take_punts(std::size_t max, void (*visit)(void* context, const PuntView& punt), void* context) override {
+    if (!bridge_) {
+      return MappedCard::take_punts(max, visit, context);
+    }
+    struct Filter {
+      TapBridge& bridge;
+      void (*visit)(void* context, const PuntView& punt);
+      void* context;
+    } filter{*bridge_, visit, context};
+    return MappedCard::take_punts(
+        max,
+        [](void* opaque, const PuntView& punt) {
+          auto* self = static_cast<Filter*>(opaque);
+          if (punt.reason == card::PuntReason::kHostFrame) {
+            self->bridge.to_stack(punt.port, punt.packet);
+          } else {
+            self->visit(self->context, punt);
+          }
+        },
+        &filter);
+  }
+
+  // What a TAP did not take counts where a soft card counts it.
+  std::uint64_t counter(card::Counter counter) const override {
+    const std::uint64_t here = counter == card::Counter::kDropPort && bridge_ ? bridge_->dropped() : 0;
+    return MappedCard::counter(counter) + here;
+  }
+
+  // A card that fell off the bus fails its transfers, or reads as all ones. One whose clock is wrong is as bad.
   CardResult<> health() const override {
     fetch(&memory_->registers.magic, sizeof(std::uint64_t));
     if (!gone_ && load_field(memory_->registers.magic) != card::kContractMagic) {
@@ -74,6 +120,12 @@ class XrtCard final : public MappedCard {
     }
     if (gone_) {
       return fail(CardErrc::kGone, "card " + name_ + ": does not answer any more; the host must give up its role");
+    }
+    if (auto told = clock_.look(); !told) {
+      return fail(told.error().code, "card " + name_ + ": " + told.error().text);
+    }
+    if (auto taps = bridge_ ? bridge_->health() : CardResult<>{}; !taps) {
+      return taps;
     }
     return MappedCard::health();
   }
@@ -112,88 +164,12 @@ class XrtCard final : public MappedCard {
   XrtSession session_;
   mutable xrt::bo buffer_;
   card::CardMemory* memory_;
+  std::unique_ptr<TapBridge> bridge_;
+  mutable CardClock clock_;
   std::string name_;
   std::mutex registers_mutex_;
   mutable std::atomic<bool> gone_{false};
 };
-
-// Where both kernels look for their tables.
-struct Place {
-  std::uint64_t memory;
-  std::uint64_t outbound;
-  std::uint64_t inbound;
-  std::uint64_t slots;
-};
-
-CardResult<Place> read_place(const XrtSession& session) {
-  Place place{};
-  const std::pair<const XrtKernel*, const char*> registers[4] = {{&session.encrypt, "memory"},
-                                                                 {&session.encrypt, "outbound"},
-                                                                 {&session.decrypt, "inbound"},
-                                                                 {&session.encrypt, "slots"}};
-  std::uint64_t* const targets[4] = {&place.memory, &place.outbound, &place.inbound, &place.slots};
-  for (std::size_t i = 0; i < 4; ++i) {
-    auto value = registers[i].first->read(registers[i].second);
-    if (!value) {
-      return Failure<CardError>{value.error()};
-    }
-    *targets[i] = *value;
-  }
-  return place;
-}
-
-CardResult<> write_place(XrtSession& session, const Place& place) {
-  const std::tuple<XrtKernel*, const char*, std::uint64_t> registers[6] = {
-      {&session.encrypt, "outbound", place.outbound}, {&session.decrypt, "inbound", place.inbound},
-      {&session.encrypt, "slots", place.slots},       {&session.decrypt, "slots", place.slots},
-      {&session.decrypt, "memory", place.memory},     {&session.encrypt, "memory", place.memory}};
-  for (const auto& [kernel, argument, value] : registers) {
-    if (auto written = kernel->write(argument, value); !written) {
-      return written;
-    }
-  }
-  return {};
-}
-
-bool tables_sound(const card::CardMemory& memory, std::uint32_t slots) {
-  const card::Registers& registers = memory.registers;
-  return load_field(registers.magic) == card::kContractMagic &&
-         load_field(registers.contract_version) == card::kContractVersion && load_field(registers.slots) == slots;
-}
-
-// Empty tables under this version's name, on a card whose kernels came out of reset: what its memory holds is chance.
-void start_tables(card::CardMemory& memory, const XrtIdentity& identity) {
-  std::memset(static_cast<void*>(&memory), 0, card::memory_octets(identity.slots_max));
-  memory.registers.magic = card::kContractMagic;
-  memory.registers.contract_version = card::kContractVersion;
-  memory.registers.slots = identity.slots_max;
-  memory.registers.idle = 1;
-}
-
-CardResult<> settle_memory(XrtSession& session, xrt::bo& buffer) {
-  const std::uint32_t slots = session.identity.slots_max;
-  auto* memory = buffer.map<card::CardMemory*>();
-  const std::uint64_t address = buffer.address();
-  const Place wanted{address, address + card::outbound_offset(), address + card::inbound_offset(slots), slots};
-  auto have = read_place(session);
-  if (!have) {
-    return Failure<CardError>{have.error()};
-  }
-  auto fetched =
-      xrt_try("reading the card's tables", [&] { buffer.sync(XCL_BO_SYNC_BO_FROM_DEVICE, buffer.size(), 0); });
-  if (!fetched) {
-    return fetched;
-  }
-  const bool running = have->memory == wanted.memory && have->outbound == wanted.outbound &&
-                       have->inbound == wanted.inbound && have->slots == wanted.slots;
-  // Simulated kernels make their tables themselves, before any host comes.
-  if ((running || session.identity.simulated) && tables_sound(*memory, slots)) {
-    return running ? CardResult<>{} : write_place(session, wanted);
-  }
-  start_tables(*memory, session.identity);
-  auto sent = xrt_try("writing the card's tables", [&] { buffer.sync(XCL_BO_SYNC_BO_TO_DEVICE, buffer.size(), 0); });
-  return sent ? write_place(session, wanted) : sent;
-}
 
 }  // namespace
 
@@ -202,7 +178,7 @@ CardResult<std::unique_ptr<Card>> open_xrt_card(const XrtOptions& options) {
   if (!session) {
     return Failure<CardError>{session.error()};
   }
-  auto bank = session->encrypt.bank("memory");
+  auto bank = session->kernels.bank();
   if (!bank) {
     return Failure<CardError>{bank.error()};
   }
@@ -217,10 +193,23 @@ CardResult<std::unique_ptr<Card>> open_xrt_card(const XrtOptions& options) {
   if (!made) {
     return Failure<CardError>{made.error()};
   }
-  if (auto ready = settle_memory(*session, buffer); !ready) {
-    return Failure<CardError>{ready.error()};
+  if (auto up = bring_up(*session, buffer); !up) {
+    return Failure<CardError>{up.error()};
   }
-  return std::unique_ptr<Card>(std::make_unique<XrtCard>(std::move(*session), std::move(buffer), options.device));
+  auto clock = check_clock(buffer);
+  if (!clock) {
+    return Failure<CardError>{clock.error()};
+  }
+  std::unique_ptr<TapBridge> bridge;
+  if (!options.tap_outer.empty() || !options.tap_inner.empty()) {
+    auto opened = TapBridge::open(options.tap_outer, options.tap_inner);
+    if (!opened) {
+      return Failure<CardError>{opened.error()};
+    }
+    bridge = std::move(*opened);
+  }
+  return std::unique_ptr<Card>(
+      std::make_unique<XrtCard>(std::move(*session), std::move(buffer), *clock, std::move(bridge), options.device));
 }
 
 }  // namespace tandem::driver

@@ -317,6 +317,8 @@ Settings read_all(const TomlView& root) {
 
   settings.outer = read_port(root.table("outer"));
   settings.inner = read_port(root.table("inner"));
+  settings.card_xrt.tap_outer = settings.outer.tap;
+  settings.card_xrt.tap_inner = settings.inner.tap;
   read_ha(root.table("ha"), settings);
   if (const auto witness = root.optional_table("witness")) {
     settings.witness = read_witness(*witness, member);

@@ -33,7 +33,6 @@ namespace asio = boost::asio;
 constexpr auto kAttachTries = 40;
 constexpr auto kAttachPause = std::chrono::milliseconds(100);
 constexpr auto kHealthInterval = std::chrono::milliseconds(20);
-constexpr auto kPollInterval = std::chrono::milliseconds(1);
 constexpr auto kRefreshInterval = std::chrono::seconds(20);
 constexpr auto kGoodbyeTime = std::chrono::milliseconds(100);
 constexpr auto kMaintenanceFile = "maintenance";  // in the state folder: there while it is on
@@ -45,13 +44,7 @@ std::int64_t wall_s() {
 class Daemon {
  public:
   Daemon(Settings settings, Log& log)
-      : settings_(std::move(settings)),
-        log_(log),
-        timer_(loop_),
-        health_(loop_),
-        refresh_(loop_),
-        poll_(loop_),
-        signals_(loop_) {}
+      : settings_(std::move(settings)), log_(log), timer_(loop_), health_(loop_), refresh_(loop_), signals_(loop_) {}
 
   // Error text says what failed.
   Result<void, std::string> start();
@@ -80,7 +73,6 @@ class Daemon {
   void own_addresses(bool own);
   void on_neighbour(int link, const IpAddress& address, const wire::Mac& mac);
   void on_card();
-  void poll_card();
   void on_ike(int fd);
   void resolve(const sad::SlowPath::Wanted& wanted);
   void refresh_next_hops();
@@ -102,7 +94,6 @@ class Daemon {
   asio::steady_timer timer_;
   asio::steady_timer health_;
   asio::steady_timer refresh_;
-  asio::steady_timer poll_;
   asio::signal_set signals_;
   std::unique_ptr<driver::Card> card_;
   std::unique_ptr<ha::IncarnationStore> store_;
@@ -288,11 +279,7 @@ Result<void, std::string> Daemon::start() {
   if (auto done = member_->start(now()); !done) return done;
   if (auto done = start_session(); !done) return done;
   if (auto done = start_control(); !done) return done;
-  if (card_->notify_fd() >= 0) {
-    wait_readable(card_->notify_fd(), [this] { on_card(); });
-  } else {
-    poll_card();
-  }
+  wait_readable(card_->notify_fd(), [this] { on_card(); });
   wait_readable(netlink_->event_fd(), [this] { netlink_->read_events(); });
   for (const int fd : {ike_sockets_->fd_500(), ike_sockets_->fd_4500()}) {
     wait_readable(fd, [this, fd] { on_ike(fd); });
@@ -353,15 +340,6 @@ void Daemon::on_card() {
     });
   }
   carry_out();
-}
-
-// A card that cannot tell is asked; its rings hold far more than comes in a turn.
-void Daemon::poll_card() {
-  on_card();
-  poll_.expires_after(kPollInterval);
-  poll_.async_wait([this](const boost::system::error_code& error) {
-    if (!error) poll_card();
-  });
 }
 
 void Daemon::on_ike(int fd) {

@@ -53,6 +53,13 @@ struct CardConfig {
   PortConfig ports[kPorts];
 };
 
+// How often batch_count must move until no packet reads what was live when it was first read. The first move may end a
+// round that was half through by then.
+constexpr std::uint64_t kBatchMoves = 2;
+constexpr bool batches_over(std::uint64_t since, std::uint64_t batch_count) {
+  return batch_count - since >= kBatchMoves;
+}
+
 enum class DriverKind : std::uint32_t { kSoft = 1, kInproc = 2, kXrt = 3 };
 
 struct Registers {
@@ -61,10 +68,10 @@ struct Registers {
   std::uint32_t contract_version;
   std::uint32_t slots;  // SA pairs the table holds, <= kSaSlotsMax
   std::uint8_t build_id[kBuildIdOctets];
-  std::uint32_t simulated;  // 1: not real hardware
-  std::uint64_t now_ns;     // card clock when last read; kinds that share a clock with the host say so
-  std::uint64_t batch_count;
-  std::uint32_t idle;  // 1: no batch in work, table copies may be rewritten
+  std::uint32_t simulated;    // 1: not real hardware
+  std::uint64_t now_ns;       // card clock when last read; kinds that share a clock with the host say so
+  std::uint64_t batch_count;  // moves on whenever a batch ends, or a round through all paths (batches_over)
+  std::uint32_t idle;         // 1: no batch in work, table copies may be rewritten; a card with paths never says so
   std::uint32_t boot_count;
   std::uint64_t sealed_total;  // start value of the IV counter of a void SA state
   std::uint8_t reserved0[56];

@@ -15,8 +15,6 @@
 namespace tandem::sim::xrt {
 namespace {
 
-constexpr std::uint32_t kIdentity = 2;  // the kernels' order is make_xclbin.py's
-
 // Word by word, as a bus moves them: the card and the host look at the memory while it moves.
 void copy_words(std::uint8_t* to, const std::uint8_t* from, std::size_t octets) {
   std::size_t at = 0;
@@ -43,7 +41,7 @@ std::uint8_t* SimulatedDevice::dram() const { return reinterpret_cast<std::uint8
 
 std::size_t SimulatedDevice::dram_octets() const { return card::memory_octets(attached_->slots); }
 
-// Takes the card for this process, as long as the process lives; the state file is void for a card that started anew.
+// Takes the card for this process, as long as the process lives; its state is void for a card that started anew.
 int SimulatedDevice::attach() {
   if (attached_ && alive()) {
     return 0;
@@ -62,9 +60,13 @@ int SimulatedDevice::attach() {
   if (::getsockopt(attached->socket.get(), SOL_SOCKET, SO_PEERCRED, &peer, &length) != 0) {
     return -errno;
   }
-  state_fd_ = driver::UniqueFd{::open((socket_path_ + ".device").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600)};
-  if (!state_fd_ || ::ftruncate(state_fd_.get(), sizeof(DeviceState)) != 0) {
+  state_fd_ = driver::UniqueFd{::open((socket_path_ + ".device").c_str(), O_RDWR | O_CLOEXEC)};
+  struct stat status {};
+  if (!state_fd_ || ::fstat(state_fd_.get(), &status) != 0) {
     return -errno;
+  }
+  if (status.st_size != sizeof(DeviceState)) {
+    return -ENODEV;
   }
   void* mapped = ::mmap(nullptr, sizeof(DeviceState), PROT_READ | PROT_WRITE, MAP_SHARED, state_fd_.get(), 0);
   if (mapped == MAP_FAILED) {
@@ -72,8 +74,8 @@ int SimulatedDevice::attach() {
   }
   state_ = static_cast<DeviceState*>(mapped);
   if (state_->owner != static_cast<std::uint32_t>(peer.pid)) {
-    *state_ = {};
-    state_->owner = static_cast<std::uint32_t>(peer.pid);
+    std::fprintf(stderr, "XRT shim: %s.device is of another process\n", socket_path_.c_str());
+    return -ENODEV;
   }
   attached_.emplace(std::move(*attached));
   return 0;
@@ -100,11 +102,19 @@ int SimulatedDevice::reset() {
   if (open_kernels_ != 0 || !buffers_.empty()) {
     return -EBUSY;
   }
-  const std::uint32_t owner = state_->owner;
-  *state_ = {};
-  state_->owner = owner;
+  stop_kernels();
+  state_->loaded = 0;
+  std::memset(state_->uuid, 0, sizeof(state_->uuid));
   detach_if_idle();
   return 0;
+}
+
+void SimulatedDevice::stop_kernels() {
+  for (auto& registers : state_->registers) {
+    for (std::uint32_t& word : registers) {
+      __atomic_store_n(&word, 0u, __ATOMIC_RELEASE);
+    }
+  }
 }
 
 int SimulatedDevice::load(const std::uint8_t (&uuid)[16]) {
@@ -118,8 +128,7 @@ int SimulatedDevice::load(const std::uint8_t (&uuid)[16]) {
   if (open_kernels_ != 0) {
     return -EBUSY;
   }
-  // Another image: its kernels come out of reset with empty registers.
-  std::memset(state_->registers, 0, sizeof(state_->registers));
+  stop_kernels();
   std::memcpy(state_->uuid, uuid, sizeof(uuid));
   state_->loaded = 1;
   return 0;
@@ -160,40 +169,11 @@ int SimulatedDevice::read_register(std::uint32_t kernel, std::uint32_t offset, s
   if (!alive()) {
     return -ENODEV;
   }
-  if (kernel == kIdentity) {
-    return read_identity(offset, value);
+  value = __atomic_load_n(kernel == kIdentity ? &state_->identity[offset / 4] : &state_->registers[kernel][offset / 4],
+                          __ATOMIC_ACQUIRE);
+  if (kernel != kIdentity && offset == 0 && __atomic_load_n(&state_->busy[kernel], __ATOMIC_ACQUIRE) == 0) {
+    value |= kControlIdle;
   }
-  value = state_->registers[kernel][offset / 4];
-  return 0;
-}
-
-// Constants of the image, as the tandem_identity kernel shows them.
-int SimulatedDevice::read_identity(std::uint32_t offset, std::uint32_t& value) {
-  const card::Registers& registers = attached_->mapping.memory()->registers;
-  switch (offset) {
-    case 0x10:
-      value = static_cast<std::uint32_t>(card::kContractMagic);
-      return 0;
-    case 0x14:
-      value = static_cast<std::uint32_t>(card::kContractMagic >> 32);
-      return 0;
-    case 0x20:
-      value = card::kContractVersion;
-      return 0;
-    case 0x30:
-      value = attached_->slots;
-      return 0;
-    case 0x90:
-      value = 1;  // simulated
-      return 0;
-    default:
-      break;
-  }
-  if (offset < 0x40 || offset > 0x80 || offset % 16 != 0) {
-    value = 0;
-    return 0;
-  }
-  std::memcpy(&value, registers.build_id + (offset - 0x40) / 4, sizeof(value));
   return 0;
 }
 
@@ -205,7 +185,7 @@ int SimulatedDevice::write_register(std::uint32_t kernel, std::uint32_t offset, 
   if (!alive()) {
     return -ENODEV;
   }
-  state_->registers[kernel][offset / 4] = value;
+  __atomic_store_n(&state_->registers[kernel][offset / 4], value, __ATOMIC_RELEASE);
   return 0;
 }
 
@@ -263,7 +243,7 @@ int SimulatedDevice::sync(std::uint32_t handle, bool to_device, std::size_t octe
   std::uint8_t* there = dram() + (moved->address - kDramBase) + offset;
   std::uint8_t* here = moved->host.get() + offset;
   copy_words(to_device ? there : here, to_device ? here : there, octets);
-  // The card polls the index of the inject ring; the soft card sleeps until its bell rings.
+  // A card polls the index of the inject ring all the time; its process sleeps between looks.
   const std::uint64_t bell_at = kDramBase + offsetof(card::CardMemory, inject_index);
   const std::uint64_t first = moved->address + offset;
   if (to_device && first <= bell_at && bell_at < first + octets) {

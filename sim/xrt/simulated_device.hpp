@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The device behind the HAL shim: what a card on the bus is to XRT, with a running tandem-softcard as its logic. The
-// soft card's memory is the card's DRAM, an image is "loaded" when its UUID was noted, the kernels' registers are
-// kept here. What belongs to the card and outlives the host process stands in a file beside the card's socket.
+// The device behind the HAL shim: what a card on the bus is to XRT, with a running tandem-kernelcard as its logic. The
+// process's memory is the card's DRAM; an image is "loaded" when its UUID was noted in the card's state, where its
+// kernels' registers are too (device_state.hpp).
 #pragma once
 
 #include <cstddef>
@@ -14,20 +14,9 @@
 
 #include "driver/soft/attachment.hpp"
 #include "driver/unique_fd.hpp"
+#include "sim/xrt/device_state.hpp"
 
 namespace tandem::sim::xrt {
-
-constexpr std::uint32_t kKernels = 3;
-constexpr std::uint32_t kRegisterWords = 64;
-constexpr std::uint64_t kDramBase = 0x4000000000;
-
-// What a card keeps while hosts come and go. Void when `owner` is not the pid of the card's process.
-struct DeviceState {
-  std::uint32_t owner;
-  std::uint32_t loaded;
-  std::uint8_t uuid[16];
-  std::uint32_t registers[kKernels][kRegisterWords];
-};
 
 struct Buffer {
   std::size_t octets;
@@ -65,7 +54,8 @@ class SimulatedDevice {
   bool alive() const;
   std::uint8_t* dram() const;
   std::size_t dram_octets() const;
-  int read_identity(std::uint32_t offset, std::uint32_t& value);
+  // Kernels come out of reset: nothing started, registers at zero.
+  void stop_kernels();
 
   std::string socket_path_;
   std::mutex mutex_;

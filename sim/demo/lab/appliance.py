@@ -101,6 +101,8 @@ _CARDS = {
     "xrt": 'driver = "xrt"\ndevice = "0"\nimage = "{folder}/card.xclbin"',
 }
 DRIVERS = tuple(_CARDS)
+# The card's process. Under XRT it is the kernels' C++, and the TAPs are the daemon's.
+_PROGRAMS = {"soft": "tandem-softcard", "xrt": "tandem-kernelcard"}
 _ENGINE = re.compile(r"RTL engine: (\d+) packets of (\d+) words in (\d+) clocks; a packet took ([\d.]+) clocks on "
                      r"average, (\d+) at most")
 
@@ -164,9 +166,10 @@ class Member:
             if not os.path.exists(os.path.join(self.environment["XILINX_XRT"], "lib", "libxrt_swemu.so.2")):
                 raise LabError("--driver xrt: the HAL shim is not built (Debian's XRT 2.13.466: install-deps xrt)")
             run(["/usr/bin/python3", self.make_xclbin, "--output", self.image])
-        words = [os.path.join(self._binaries, "tandem-softcard"), "--socket", f"{self.folder}/card.sock",
-                 "--outer", self._ports[0], "--inner", self._ports[1], "--tap-outer", TAP_OUTER, "--tap-inner", TAP_INNER,
-                 "--crypto", self._crypto]
+        words = [os.path.join(self._binaries, _PROGRAMS[self.driver]), "--socket", f"{self.folder}/card.sock",
+                 "--outer", self._ports[0], "--inner", self._ports[1]]
+        if self.driver == "soft":
+            words += ["--tap-outer", TAP_OUTER, "--tap-inner", TAP_INNER, "--crypto", self._crypto]
         if self._slots:
             words += ["--slots", str(self._slots)]
         self.card = self._topology.start(f"card-{self.name}", words, namespace=self.name)

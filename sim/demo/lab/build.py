@@ -8,7 +8,7 @@ import sys
 from .process import LabError
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
-XRT_TARGETS = ("tandem_xrt_shim",)
+XRT_TARGETS = ("tandem_xrt_shim", "tandem-kernelcard")
 DEMO_TARGETS = ("tandemd", "tandemctl", "tandem-softcard", "demo_traffic")
 
 

@@ -105,7 +105,7 @@ void quiet_interface(const std::string& name_space, const std::string& interface
 }
 
 SoftcardProcess::SoftcardProcess(std::string name_space, std::string socket, std::string outer, std::string inner,
-                                 std::uint32_t slots)
+                                 std::uint32_t slots, const std::string& program, const std::vector<std::string>& more)
     : socket_(std::move(socket)) {
   int pipe_ends[2] = {-1, -1};
   if (::pipe2(pipe_ends, O_CLOEXEC) != 0) {
@@ -113,9 +113,10 @@ SoftcardProcess::SoftcardProcess(std::string name_space, std::string socket, std
   }
   UniqueFd read_end{pipe_ends[0]};
   UniqueFd write_end{pipe_ends[1]};
-  pid_ = spawn({"ip", "netns", "exec", name_space, TANDEM_SOFTCARD_PATH, "--socket", socket_, "--outer", outer,
-                "--inner", inner, "--slots", std::to_string(slots)},
-               write_end.get(), std::getenv("TANDEM_TEST_VERBOSE") == nullptr);
+  std::vector<std::string> words{"ip",      "netns", "exec",    name_space, program,   "--socket",           socket_,
+                                 "--outer", outer,   "--inner", inner,      "--slots", std::to_string(slots)};
+  words.insert(words.end(), more.begin(), more.end());
+  pid_ = spawn(words, write_end.get(), std::getenv("TANDEM_TEST_VERBOSE") == nullptr);
   write_end.reset();
   std::string line;
   char letter = 0;

@@ -30,11 +30,12 @@ card::InboundPolicy inbound_policy(std::uint32_t instance, std::uint8_t key_octe
 // A veth pair's two ends with offloads off and no stack behind them.
 void quiet_interface(const std::string& name_space, const std::string& interface_name);
 
-// A tandem-softcard process.
+// A card's process: a tandem-softcard, or another `program` with the same options and more behind them.
 class SoftcardProcess {
  public:
   SoftcardProcess(std::string name_space, std::string socket, std::string outer, std::string inner,
-                  std::uint32_t slots = kSlots);
+                  std::uint32_t slots = kSlots, const std::string& program = TANDEM_SOFTCARD_PATH,
+                  const std::vector<std::string>& more = {});
   ~SoftcardProcess();
   SoftcardProcess(const SoftcardProcess&) = delete;
   SoftcardProcess& operator=(const SoftcardProcess&) = delete;

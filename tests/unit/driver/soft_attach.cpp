@@ -52,6 +52,7 @@ struct FakeCard {
     greeting.magic = card::kContractMagic;
     greeting.contract_version = card::kContractVersion;
     greeting.slots = 1;
+    greeting.driver_kind = static_cast<std::uint32_t>(card::DriverKind::kSoft);
     greeting.memory_octets = card::memory_octets(1);
   }
 
@@ -135,6 +136,10 @@ TEST_CASE("a host refuses a card of another version, magic, size or without seal
   SECTION("memory that could be cut") {
     fake.sealed = false;
     CHECK(fake.attach() == CardErrc::kIo);
+  }
+  SECTION("a card whose logic is kernels: its driver is another") {
+    fake.greeting.driver_kind = static_cast<std::uint32_t>(card::DriverKind::kXrt);
+    CHECK(fake.attach() == CardErrc::kInvalid);
   }
   SECTION("registers that contradict the greeting") { CHECK(fake.attach() == CardErrc::kWrongVersion); }
 }

@@ -7,7 +7,7 @@
 #include <fstream>
 
 #include "driver/atomic_field.hpp"
-#include "driver/soft/soft_card.hpp"
+#include "driver/soft/attachment.hpp"
 #include "driver/xrt/image.hpp"
 #include "driver/xrt/telemetry.hpp"
 #include "driver/xrt/xrt_admin.hpp"
@@ -162,7 +162,7 @@ TEST_CASE("a card that somebody uses is busy", "[xrt]") {
   CHECK(second.error().code == CardErrc::kBusy);
   fixture.close();
   {
-    auto other_host = attach_soft_card(fixture.socket());
+    auto other_host = attach_soft_memory(fixture.socket());
     REQUIRE(other_host.ok());
     auto opened = fixture.open();
     REQUIRE_FALSE(opened.ok());

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tests/unit/driver/xrt_fixture.hpp"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include <catch2/catch.hpp>
@@ -43,6 +45,9 @@ XrtFixture::XrtFixture() {
 
 XrtFixture::~XrtFixture() {
   card_.reset();
+  if (device_ != nullptr) {
+    ::munmap(device_, sizeof(*device_));
+  }
   process_.reset();
   if (!name_space_.empty()) {
     run_command({"ip", "netns", "del", name_space_});
@@ -53,7 +58,7 @@ XrtFixture::~XrtFixture() {
 }
 
 XrtOptions XrtFixture::options() const {
-  return {"0000:00:00.0", "/tmp/tandem-xrt-" + std::to_string(::getpid()) + "-card.xclbin", {}};
+  return {"0000:00:00.0", "/tmp/tandem-xrt-" + std::to_string(::getpid()) + "-card.xclbin", {}, {}, {}};
 }
 
 CardResult<> XrtFixture::open(const XrtOptions& options) {
@@ -70,19 +75,36 @@ CardResult<> XrtFixture::open(const XrtOptions& options) {
 
 void XrtFixture::lose_card() { process_->stop(SIGKILL); }
 
-void XrtFixture::restart() {
+void XrtFixture::restart(const std::vector<std::string>& more) {
   process_.reset();
-  process_ = std::make_unique<SoftcardProcess>(name_space_, socket_, "outer", "inner");
+  if (device_ != nullptr) {
+    ::munmap(device_, sizeof(*device_));
+    device_ = nullptr;
+  }
+  process_ =
+      std::make_unique<SoftcardProcess>(name_space_, socket_, "outer", "inner", kSlots, TANDEM_KERNELCARD_PATH, more);
   REQUIRE(process_->ready());
   peeked_ = std::make_unique<PeekedMemory>(socket_);
+}
+
+sim::xrt::DeviceState& XrtFixture::device() {
+  if (device_ == nullptr) {
+    const UniqueFd file{::open((socket_ + ".device").c_str(), O_RDWR | O_CLOEXEC)};
+    void* mapped = ::mmap(nullptr, sizeof(*device_), PROT_READ | PROT_WRITE, MAP_SHARED, file.get(), 0);
+    REQUIRE(mapped != MAP_FAILED);
+    device_ = static_cast<sim::xrt::DeviceState*>(mapped);
+  }
+  return *device_;
 }
 
 void XrtFixture::settle() {
   constexpr int kTriesMax = 2000;
   const card::CardMemory& memory = *peeked_->memory();
+  std::uint64_t batch = load_field(memory.registers.batch_count);
   for (int i = 0; i < kTriesMax; ++i) {
-    if (load_field(memory.inject_index.consumed) == load_field(memory.inject_index.produced) &&
-        load_field(memory.registers.idle) == 1) {
+    if (load_field(memory.inject_index.consumed) != load_field(memory.inject_index.produced)) {
+      batch = load_field(memory.registers.batch_count);
+    } else if (card::batches_over(batch, load_field(memory.registers.batch_count))) {
       return;
     }
     ::poll(nullptr, 0, 1);

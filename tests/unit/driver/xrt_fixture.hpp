@@ -1,17 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
-// A card opened through the genuine libxrt_coreutil: its device is the HAL shim of sim/xrt, its logic a real
-// tandem-softcard. The program runs with XILINX_XRT and XCL_EMULATION_MODE set (see CMakeLists.txt).
+// A card opened through the genuine libxrt_coreutil: its device is the HAL shim of sim/xrt, its logic the
+// kernels' C++ in a tandem-kernelcard. The program runs with XILINX_XRT and XCL_EMULATION_MODE set (see
+// CMakeLists.txt).
 #pragma once
 
 #include <memory>
 #include <string>
 
 #include "driver/xrt/xrt_card.hpp"
+#include "sim/xrt/device_state.hpp"
 #include "tests/unit/driver/card_fixtures.hpp"
 
 namespace tandem::driver::test {
 
-// The soft card, but not attached: XRT is to have it.
 class XrtFixture {
  public:
   XrtFixture();
@@ -22,7 +23,7 @@ class XrtFixture {
   std::size_t octets() const { return peeked_->octets(); }
   void pause() { process_->pause(); }
   void resume() { process_->resume(); }
-  // Waits until the card has worked off the inject ring and rests.
+  // Waits until the card has worked off the inject ring, and what it had taken has left its paths.
   void settle();
 
   // Lets go of the card, and opens it (again).
@@ -32,8 +33,10 @@ class XrtFixture {
   XrtOptions options() const;
   // The card's process is killed; a new one stands in its place with `restart`.
   void lose_card();
-  void restart();
+  void restart(const std::vector<std::string>& more = {});
   const std::string& socket() const { return socket_; }
+  // What the card's kernels have in their registers. Valid until restart().
+  sim::xrt::DeviceState& device();
 
  private:
   bool available_ = false;
@@ -41,6 +44,7 @@ class XrtFixture {
   std::string socket_;
   std::unique_ptr<SoftcardProcess> process_;
   std::unique_ptr<PeekedMemory> peeked_;
+  sim::xrt::DeviceState* device_ = nullptr;
   std::unique_ptr<Card> card_;
 };
 
