@@ -364,6 +364,7 @@ void Member::neighbour(TimePoint now, card::Port port, const IpAddress& address,
 }
 
 void Member::timers(TimePoint now) {
+  settle_handover(now);
   tell_wall_clock(now);
   if (role_ == Role::kActive) apply(now, ike_.handle_timers(now));
   if (link_.is_open()) {
@@ -407,6 +408,7 @@ void Member::timers(TimePoint now) {
 }
 
 TimePoint Member::next_deadline() const {
+  if (handed_over_) return handed_over_at_;
   TimePoint next = std::min({lonely_deadline_, handover_at_, hold_at_, reserve_at_, beyond_at_, handover_deadline_,
                              announce_deadline_, scan_deadline_, probe_deadline_, claim_again_at_, preempt_deadline_,
                              relimit_deadline_, snapshot_deadline_, flush_deadline_});

@@ -266,6 +266,7 @@ class Member final : private ike::ChildSlots {
   std::uint64_t traffic() const;
   void draw_back(TimePoint now);
   void hand_over(TimePoint now);
+  void settle_handover(TimePoint now);
   void check_handover(TimePoint now);
   bool handover_in_time(TimePoint now) const;
   void go_solo(TimePoint now);
@@ -357,6 +358,7 @@ class Member final : private ike::ChildSlots {
   TimePoint hold_end_ = kNever;  // at the latest
   TimePoint handover_deadline_ = kNever;
   TimePoint handed_over_at_{};
+  std::optional<Handover> handed_over_;  // told, and not yet settled here
   TimePoint announce_deadline_ = kNever;
   unsigned announces_left_ = 0;
   TimePoint scan_deadline_ = kNever;

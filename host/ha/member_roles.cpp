@@ -53,6 +53,7 @@ void Member::set_facts() {
 }
 
 void Member::forget_all() {
+  handed_over_.reset();
   ike_.become_standby();
   sad_.clear();
   slow_path_.clear();
@@ -72,6 +73,7 @@ void Member::forget_all() {
 }
 
 void Member::become_active(TimePoint now, Cause cause, std::uint32_t epoch) {
+  settle_handover(now);
   // Without a durable activation number no packet may be sealed (N1): better no service than a repeated nonce.
   if (reserved_ == 0 && !reserve_activation(std::max(activation_, store_.durable()) + 1)) {
     log_.error("cannot go active: no activation number could be made durable");
@@ -347,17 +349,12 @@ void Member::hand_over(TimePoint now) {
     draw_back(now);
     return;
   }
-  const auto exact = ledger_->exact(epoch_, [this](std::uint32_t spi) { return counters(spi); });
-  const auto advance = partner_schema_ < kHandoverPrepareSince ? std::vector<CreditEntry>{} : ledger_->advance(exact);
+  Handover handover{epoch_ + 1, ledger_->exact(epoch_, [this](std::uint32_t spi) { return counters(spi); }), {}};
+  if (partner_schema_ >= kHandoverPrepareSince) handover.advance = ledger_->advance(handover.exact);
   tell_all_usage(now);
-  replicate(now, Handover{epoch_ + 1, exact, advance});
+  replicate(now, handover);
+  handed_over_ = std::move(handover);
   // We keep all that the partner has: from here on we are its standby, in sync by construction.
-  std::vector<ike::IkeSaState> states;
-  for (const ike::LocalSpi spi : ike_.sas()) states.push_back(ike_.state(spi)->clone());
-  ike_.become_standby();
-  for (ike::IkeSaState& state : states) ike_.adopt(now, std::move(state));
-  write(now, ledger_->store_exact(exact));
-  write(now, ledger_->store(advance));
   ++epoch_;  // the partner's from here on: whoever takes over after it enters a later one (N2)
   gated_.clear();
   credits_in_flight_.clear();
@@ -370,6 +367,15 @@ void Member::hand_over(TimePoint now) {
   handed_over_at_ = now;
   set_facts();
   log_.info("handed over to the partner, epoch " + std::to_string(epoch_));
+}
+
+// Our own half of a handover, a turn later: nobody speaks until the partner has the record.
+void Member::settle_handover(TimePoint now) {
+  if (!handed_over_) return;
+  const Handover handover = *std::exchange(handed_over_, std::nullopt);
+  ike_.stand_by();
+  write(now, ledger_->store_exact(handover.exact));
+  write(now, ledger_->store(handover.advance));
 }
 
 // Taken back only from a partner that, by a heartbeat newer than all this time, is still standby: it takes the handover

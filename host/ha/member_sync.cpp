@@ -68,6 +68,7 @@ void Member::session_down(TimePoint now) {
 }
 
 void Member::session_data(TimePoint now, ByteView octets) {
+  settle_handover(now);
   for (LinkEvent& event : link_.receive(now, octets)) {
     if (!link_.is_open()) return;
     handle_link(now, std::move(event));

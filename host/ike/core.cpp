@@ -302,13 +302,34 @@ void Core::update_view(const ClusterView& view) {
 }
 
 void Core::become_standby() {
+  impl_->sas.clear();
+  impl_->child_owner.clear();
+  stop_speaking();
+}
+
+void Core::stand_by() {
+  for (auto at = impl_->sas.begin(); at != impl_->sas.end();) {
+    LiveSa& sa = *at->second;
+    if (sa.gone) {
+      at = impl_->sas.erase(at);
+      continue;
+    }
+    auto kept = std::make_unique<LiveSa>();
+    kept->peer = sa.peer;
+    kept->state = std::move(sa.state);
+    kept->indexed = std::move(sa.indexed);
+    at->second = std::move(kept);
+    ++at;
+  }
+  stop_speaking();
+}
+
+void Core::stop_speaking() {
   for (const auto& [spi, attempt] : impl_->attempts) {
     if (attempt.slot) impl_->slots.release(attempt.slot->spi);
   }
   impl_->active = false;
   impl_->view_changed = false;
-  impl_->sas.clear();
-  impl_->child_owner.clear();
   impl_->due.clear();
   impl_->revival = Revival{};
   impl_->half_open.clear();

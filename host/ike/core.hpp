@@ -176,6 +176,8 @@ class Core {
   void update_view(const ClusterView& view);
   // Forgets everything, keys wiped, and stays silent.
   void become_standby();
+  // Stays silent and keeps the SAs as a standby does that was told all of them: after a handover.
+  void stand_by();
   bool active() const;
 
   // --- as standby: what the partner replicated
@@ -210,6 +212,8 @@ class Core {
 
  private:
   struct Impl;
+  void stop_speaking();
+
   std::unique_ptr<Impl> impl_;
 };
 

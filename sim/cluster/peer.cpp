@@ -249,10 +249,7 @@ void Peer::raise_outbound(std::uint32_t spi_in, std::uint64_t delta) {
 // New IVs, message IDs by RFC 6311, sequence numbers somewhat ahead: what the cluster sees of a cluster's takeover.
 void Peer::jump(std::uint64_t pick) {
   if (!core_.active() || temperament_ != Temperament::kCluster) return;
-  std::vector<ike::IkeSaState> states;
-  for (const ike::LocalSpi spi : core_.sas()) states.push_back(core_.state(spi)->clone());
-  core_.become_standby();
-  for (ike::IkeSaState& state : states) core_.adopt(env_.clock.now(), std::move(state));
+  core_.stand_by();
   ++epoch_;
   const auto incarnation = static_cast<std::uint16_t>(0xf000 + number_ + 0x10 * (epoch_ & 0x3f));
   card_.activate(epoch_, incarnation, true, false);

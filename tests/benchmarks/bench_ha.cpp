@@ -116,6 +116,16 @@ class Bench {
     return figures_;
   }
 
+  // Beside the others, as it leaves both members with exchanges under way.
+  void run_handover(Figures& figures) {
+    for (std::uint32_t i = 0; i < sas_; ++i) states_.push_back(make_state(i, random_));
+    populate();
+    join();
+    hand_over(*first_, *second_);
+    figures.handover_silence_s = figures_.handover_silence_s;
+    figures.handover_step_s = figures_.handover_step_s;
+  }
+
  private:
   void populate() {
     const double before = resident_octets();
@@ -305,6 +315,48 @@ class Bench {
     figures_.spread_records = static_cast<double>(records() - records_before) * 1e6 / static_cast<double>(sent);
   }
 
+  static bool armed(const Seat& seat) { return card::activation_armed(seat.card().memory().registers.activation); }
+
+  // A planned takeover. What both members compute between the moment that the one card falls silent and the moment that
+  // the other one speaks is what packets wait for at a held wire.
+  void hand_over(Seat& from, Seat& to) {
+    for (Seat* seat : {&from, &to}) {
+      ha::PartnerView& partner = seat->partner();
+      partner.heard = partner.may_lead = true;
+      partner.role = seat == &from ? ha::Role::kStandby : ha::Role::kActive;
+      partner.epoch = from.member().epoch();
+    }
+    if (auto asked = from.member().take_over(now_); !asked) fail("handover: " + asked.error());
+    Exchange exchange;
+    double silent = 0;
+    const auto step = [&](auto&& act) {
+      const bool before = armed(from);
+      const double began = cpu_seconds();
+      act();
+      if (before && !armed(from)) silent = began;
+      if (silent != 0 && armed(to) && figures_.handover_silence_s == 0) figures_.handover_silence_s = -silent;
+      if (figures_.handover_silence_s < 0) figures_.handover_silence_s += cpu_seconds();
+    };
+    figures_.handover_silence_s = 0;
+    for (const TimePoint end = now_ + std::chrono::seconds(2); to.member().role() != ha::Role::kActive;) {
+      if (now_ > end) fail("no handover");
+      now_ += milliseconds(1);
+      for (Seat* seat : {&from, &to}) {
+        seat->card().set_now(to_ns(now_));
+        seat->partner().last_heard = seat->partner().echoed = seat->partner().granted = now_;
+        seat->card().renew_lease(to_ns(now_ + milliseconds(40)));
+      }
+      for (bool more = true; more;) {
+        more = false;
+        step([&] { more |= exchange.carry(from, to, now_); });
+        step([&] { more |= exchange.carry(to, from, now_); });
+        step([&] { more |= exchange.tick(from, now_); });
+        step([&] { more |= exchange.tick(to, now_); });
+      }
+    }
+    figures_.handover_step_s = exchange.longest;
+  }
+
   void take_over() {
     const std::uint32_t host = kInnerVirtual + 9;
     const Bytes frame = inner_frame(host, kNetFirst);
@@ -422,7 +474,10 @@ int main(int argc, char** argv) {
   if (sizes.empty()) sizes = {1000, 50000};
   try {
     std::vector<Figures> all;
-    for (const std::uint32_t sas : sizes) all.push_back(Bench(sas).run());
+    for (const std::uint32_t sas : sizes) {
+      all.push_back(Bench(sas).run());
+      Bench(sas).run_handover(all.back());
+    }
     bench::print(all);
     if (json != nullptr && !bench::write_json(json, all)) fail(std::string("cannot write ") + json);
   } catch (const std::exception& problem) {

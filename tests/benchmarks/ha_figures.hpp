@@ -16,6 +16,7 @@ struct Figures {
   double active_octets = 0, standby_octets = 0;  // resident memory
   double one_out_records = 0, one_out_octets = 0, one_in_records = 0, one_in_octets = 0, spread_records = 0;
   double first_packet_us = 0, takeover_first_s = 0, takeover_step_s = 0, takeover_host_s = 0;
+  double handover_silence_s = 0, handover_step_s = 0;
   double talk_virtual_s = 0, talk_cpu_s = 0;
   std::uint32_t peak_per_s = 0;
 };
@@ -43,6 +44,8 @@ inline constexpr Row kRows[] = {
     {"takeover_first_step", "ms of CPU", &Figures::takeover_first_s, 1e3, false},
     {"takeover_longest_step", "ms of CPU", &Figures::takeover_step_s, 1e3, false},
     {"takeover_host", "us of CPU a SA", &Figures::takeover_host_s, 1e6, true},
+    {"handover_silence", "ms of CPU", &Figures::handover_silence_s, 1e3, false},
+    {"handover_longest_step", "ms of CPU", &Figures::handover_step_s, 1e3, false},
     {"talk_time", "ms of virtual time a SA", &Figures::talk_virtual_s, 1e3, true},
     {"talk_cpu", "us of CPU a SA", &Figures::talk_cpu_s, 1e6, true},
 };

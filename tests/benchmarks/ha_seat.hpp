@@ -144,6 +144,7 @@ class Seat {
 
   ha::Member& member() { return *member_; }
   driver::InprocCard& card() { return *card_; }
+  const driver::InprocCard& card() const { return *card_; }
   ha::PartnerView& partner() { return partner_; }
 
   // The octets for the partner; datagrams are kept.
