@@ -134,7 +134,7 @@ class Member final : private ike::ChildSlots {
   Partnership partnership() const { return partnership_; }
   bool maintenance() const { return config_.maintenance; }
   // May go active by itself.
-  bool may_lead() const { return !config_.maintenance && (!config_.external || wanted_ == Role::kActive); }
+  bool may_lead() const { return is_willing() && !cannot_lead_; }
   Role wanted() const { return wanted_; }
   // Why there is no work with the partner; empty when there is, or when it is just not there.
   const std::string& trouble() const { return trouble_; }
@@ -277,6 +277,9 @@ class Member final : private ike::ChildSlots {
   bool active_is_silent(TimePoint now) const;
   bool died_as_standby() const;
   bool reserve_activation(std::uint64_t activation);
+  bool secure_activation(TimePoint now);
+  // Nobody told it to stand by.
+  bool is_willing() const { return !config_.maintenance && (!config_.external || wanted_ == Role::kActive); }
   // To the partner, whose memory outlives our disk; returns the record's number.
   std::uint64_t tell_activation(TimePoint now);
   std::uint16_t incarnation() const { return make_incarnation(config_.id, activation_); }
@@ -304,6 +307,7 @@ class Member final : private ike::ChildSlots {
   std::uint32_t epoch_ = 0;
   std::uint64_t activation_ = 0;  // in use
   std::uint64_t reserved_ = 0;    // durable, unused; 0: none
+  bool cannot_lead_ = false;      // the store takes no number
   std::uint64_t told_ = 0;        // by this life, as its newest
   std::array<std::uint64_t, 2> known_activations_{};
   std::uint64_t takeovers_ = 0;

@@ -69,10 +69,7 @@ void Member::handle_broken(TimePoint now, const Broken& broken) {
 
 void Member::lead(TimePoint now, Cause cause, std::uint32_t epoch, bool taking_back) {
   if (!config_.witness) return become_active(now, cause, epoch);
-  if (reserved_ == 0 && !reserve_activation(std::max(activation_, store_.durable()) + 1)) {
-    log_.error("cannot go active: no activation number could be made durable");
-    return;
-  }
+  if (!secure_activation(now)) return;
   lead_ = PendingLead{cause, epoch, taking_back};
   output_.claim = WitnessClaim{reserved_, cause == Cause::kTakeover && !taking_back, taking_back};
 }
@@ -108,7 +105,20 @@ void Member::witness(TimePoint now, const WitnessEvent& event) {
 // A refusal may be of a key whose owner is gone, and two that found each other standing by ask nobody any more.
 void Member::claim_again(TimePoint now) {
   claim_again_at_ = kNever;
-  if (role_ != Role::kStandby || left_ || lead_ || !may_lead()) return;
+  if (role_ != Role::kStandby || left_ || lead_ || !is_willing()) return;
+  if (cannot_lead_) {
+    if (secure_activation(now)) {
+      cannot_lead_ = false;
+      log_.info("an activation number is durable again");
+      set_facts();
+    }
+    // Who of two standbys leads, their next hellos decide.
+    if (link_.is_joined() && hooks_.partner().role == Role::kStandby) {
+      output_.drop_session = cannot_lead_ ? "this member cannot lead" : "this member can lead again";
+      session_down(now);
+    }
+    return;
+  }
   const PartnerView partner = hooks_.partner();
   const std::uint32_t next = std::max(epoch_, partner.epoch) + 1;
   if (!link_.is_joined()) {

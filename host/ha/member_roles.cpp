@@ -15,6 +15,7 @@ constexpr std::uint32_t kHandoverPrepareSince = 2;  // schema version
 constexpr Duration kDrain = std::chrono::milliseconds(10);
 constexpr Duration kDrainMax = std::chrono::milliseconds(200);  // some neighbour does not learn it
 constexpr Duration kHoldMax = std::chrono::milliseconds(300);
+constexpr Duration kReserveAgain = std::chrono::seconds(5);
 constexpr Duration kReserveDelay = std::chrono::milliseconds(200);
 constexpr Duration kAnnounceInterval = std::chrono::milliseconds(250);
 
@@ -29,6 +30,17 @@ bool Member::reserve_activation(std::uint64_t activation) {
   }
   reserved_ = activation;
   return true;
+}
+
+// Without a durable activation number no packet may be sealed (N1): better no service than a repeated nonce. Tried
+// again until there is one; who handed over to us takes back before.
+bool Member::secure_activation(TimePoint now) {
+  if (reserved_ != 0 || reserve_activation(std::max(activation_, store_.durable()) + 1)) return true;
+  claim_again_at_ = now + config_.handover_wait * 3 / 2;
+  if (std::exchange(cannot_lead_, true)) return false;
+  log_.error("cannot go active: no activation number could be made durable");
+  set_facts();
+  return false;
 }
 
 ike::ClusterView Member::view() const {
@@ -74,9 +86,8 @@ void Member::forget_all() {
 
 void Member::become_active(TimePoint now, Cause cause, std::uint32_t epoch) {
   settle_handover(now);
-  // Without a durable activation number no packet may be sealed (N1): better no service than a repeated nonce.
-  if (reserved_ == 0 && !reserve_activation(std::max(activation_, store_.durable()) + 1)) {
-    log_.error("cannot go active: no activation number could be made durable");
+  if (!secure_activation(now)) {
+    if (role_ == Role::kActive) step_down(now, "it cannot go on under a new activation number");
     return;
   }
   const bool keeps = cause == Cause::kTakeover || cause == Cause::kHandover;
@@ -124,8 +135,12 @@ void Member::become_active(TimePoint now, Cause cause, std::uint32_t epoch) {
 // Ahead, so that the next takeover need not wait for the disk; and not at once, so that this one does not either.
 void Member::reserve_ahead(TimePoint now) {
   reserve_at_ = kNever;
-  if (reserved_ != 0 || left_ || !reserve_activation(activation_ + 1) || !replicating()) return;
-  tell_activation(now);
+  if (reserved_ != 0 || left_) return;
+  if (!reserve_activation(activation_ + 1)) {
+    reserve_at_ = now + kReserveAgain;
+  } else if (replicating()) {
+    tell_activation(now);
+  }
 }
 
 void Member::announce(TimePoint now) {
@@ -191,11 +206,11 @@ void Member::verdict(TimePoint now, Verdict verdict) {
       if (role_ == Role::kStandby) {
         const std::uint32_t known = std::max(epoch_, hooks_.partner().epoch);
         // Asked again: this may run later than the verdict was made. Too late: kActiveLost follows if nobody speaks.
-        if (in_sync_ && may_lead() && hooks_.eligible()) lead(now, Cause::kTakeover, known + 1);
+        if (in_sync_ && is_willing() && hooks_.eligible()) lead(now, Cause::kTakeover, known + 1);
       }
       break;
     case Verdict::kActiveLost:
-      if (role_ == Role::kStandby && may_lead()) {
+      if (role_ == Role::kStandby && is_willing()) {
         active_lost(now);
       } else if (role_ == Role::kStandby) {
         log_.error("the active is lost, and this member may not lead");
@@ -232,7 +247,7 @@ void Member::verdict(TimePoint now, Verdict verdict) {
 
 void Member::active_lost(TimePoint now) {
   probe_deadline_ = kNever;
-  if (!may_lead()) return;
+  if (!is_willing()) return;
   const bool waits = handover_deadline_ != kNever && in_sync_ && hooks_.partner().role == Role::kStandby;
   if (waits && (config_.witness || died_as_standby())) {
     log_.warning("the partner is silent after the handover: taking back");
@@ -324,7 +339,7 @@ void Member::draw_back(TimePoint now) {
 }
 
 void Member::prepare_for_handover(TimePoint now) {
-  if (!in_sync_) return;
+  if (!in_sync_ || !secure_activation(now)) return;
   hold_end_ = now + kHoldMax;
   hold(now);
   replicate(now, HandoverReady{config_.outer_mac, config_.inner_mac});

@@ -15,11 +15,26 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
+// A disk that can be full.
+class Disk final : public IncarnationStore {
+ public:
+  std::uint64_t durable() const override { return durable_; }
+  Result<void, StoreError> reserve(std::uint64_t activation) override {
+    if (full) return Failure{StoreError{StoreErrc::kIo, "no space left on device"}};
+    durable_ = activation;
+    return {};
+  }
+  bool full = false;
+
+ private:
+  std::uint64_t durable_ = 0;
+};
+
 class Duo {
  public:
   struct Side {
     std::unique_ptr<driver::InprocCard> card;
-    std::unique_ptr<IncarnationStore> store = make_memory_store(0);
+    std::unique_ptr<Disk> store = std::make_unique<Disk>();
     SeededRandom random{1};
     CapturingLog log;
     std::optional<Member> member;
@@ -225,6 +240,46 @@ TEST_CASE("without preempt the higher priority leaves the service where it is; w
   duo.settle();
   CHECK((duo.a().role() == Role::kActive) == preempt);
   CHECK((duo.b().role() == Role::kStandby) == preempt);
+}
+
+TEST_CASE("a member whose disk is full does not keep the service from coming back", "[N1]") {
+  Duo duo;
+  duo.start();
+  REQUIRE(duo.a().role() == Role::kActive);
+  // The active, which is first in rank, stands by again and could not go active a second time.
+  duo.side[0].store->full = true;
+  REQUIRE(duo.a().take_over(duo.now).ok());
+  duo.settle();
+  REQUIRE(duo.b().role() == Role::kActive);
+  REQUIRE(duo.a().in_sync());
+  SECTION("it is not handed over to, and says so") {
+    REQUIRE(duo.b().take_over(duo.now).ok());
+    duo.pump();
+    for (int second = 0; second < 3; ++second) duo.pass(seconds(1));
+    CHECK(duo.b().role() == Role::kActive);
+    CHECK(duo.a().in_sync());
+    CHECK_FALSE(duo.a().may_lead());
+    CHECK_FALSE(duo.b().take_over(duo.now).ok());
+    duo.side[0].store->full = false;
+    for (int second = 0; second < 3; ++second) duo.pass(seconds(1));
+    CHECK(duo.a().may_lead());
+    REQUIRE(duo.b().take_over(duo.now).ok());
+    duo.settle();
+    CHECK(duo.a().role() == Role::kActive);
+  }
+  SECTION("where both stand by, the other one leads") {
+    const bool space_again = GENERATE(true, false);
+    duo.b().verdict(duo.now, Verdict::kDeposed);
+    duo.pump();
+    duo.pass(milliseconds(500));
+    CHECK(duo.a().role() == Role::kStandby);
+    CHECK(duo.b().role() == Role::kStandby);
+    duo.side[0].store->full = !space_again;
+    for (int second = 0; second < 3; ++second) duo.pass(seconds(1));
+    Member& leader = space_again ? duo.a() : duo.b();
+    CHECK(leader.role() == Role::kActive);
+    CHECK(leader.in_sync());
+  }
 }
 
 TEST_CASE("with an external manager nobody leads unasked, and a wish for a healthy pair is a handover") {
