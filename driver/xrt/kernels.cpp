@@ -14,40 +14,54 @@ Failure<CardError> fail(CardErrc code, std::string text) { return {CardError{cod
 constexpr std::uint32_t kPointer = 8;
 constexpr std::uint32_t kWord = 4;
 
-constexpr std::array<WantedArgument, 6> kEncrypt{{{"memory", kPointer},
+constexpr std::array<WantedArgument, 10> kEncrypt{{{"command", kPointer},
+                                                   {"config", kPointer},
+                                                   {"flows", kPointer},
+                                                   {"routes", kPointer},
+                                                   {"generations", kPointer},
+                                                   {"entries", kPointer},
+                                                   {"hops", kPointer},
+                                                   {"states", kPointer},
+                                                   {"slots", kWord},
+                                                   {"packets", kWord}}};
+constexpr std::array<WantedArgument, 1> kEncryptEnd{{{"packets", kWord}}};
+constexpr std::array<WantedArgument, 9> kDecrypt{{{"command", kPointer},
+                                                  {"config", kPointer},
                                                   {"flows", kPointer},
+                                                  {"generations", kPointer},
+                                                  {"entries", kPointer},
+                                                  {"windows", kPointer},
                                                   {"hops", kPointer},
-                                                  {"totals", kPointer},
-                                                  {"outbound", kPointer},
-                                                  {"slots", kWord}}};
-constexpr std::array<WantedArgument, 5> kDecrypt{
-    {{"memory", kPointer}, {"flows", kPointer}, {"hops", kPointer}, {"inbound", kPointer}, {"slots", kWord}}};
-constexpr std::array<WantedArgument, 2> kDecryptEnd{{{"memory", kPointer}, {"inbound", kPointer}}};
-constexpr std::array<WantedArgument, 2> kHost{{{"memory", kPointer}, {"marks", kPointer}}};
+                                                  {"slots", kWord},
+                                                  {"packets", kWord}}};
+constexpr std::array<WantedArgument, 6> kDecryptEnd{{{"config", kPointer},
+                                                     {"entries", kPointer},
+                                                     {"hops", kPointer},
+                                                     {"states", kPointer},
+                                                     {"slots", kWord},
+                                                     {"packets", kWord}}};
+constexpr std::array<WantedArgument, 3> kHost{{{"memory", kPointer}, {"marks", kPointer}, {"looks", kWord}}};
 
 struct Startable {
   const char* name;
   std::span<const WantedArgument> arguments;
 };
-// In the order in which they start. tandem_encrypt_end, the engines and the clock have no registers: they run by
-// themselves.
-constexpr std::array<Startable, 4> kStartables{{{"tandem_decrypt_end", kDecryptEnd},
+// In the order in which they start. The engines and the clock have no registers: they run by themselves.
+constexpr std::array<Startable, 5> kStartables{{{"tandem_decrypt_end", kDecryptEnd},
+                                                {"tandem_encrypt_end", kEncryptEnd},
                                                 {"tandem_encrypt", kEncrypt},
                                                 {"tandem_decrypt", kDecrypt},
                                                 {"tandem_host", kHost}}};
 
-// The tables' parts have names; every other pointer is the card's memory as a whole, in words of some width.
+// A call takes as many packets, or looks, as can be said; with auto-restart the next one follows.
+constexpr std::uint64_t kForEver = 0xffffffff;
+
+// Every pointer is the card's memory as a whole, in words of some width.
 std::uint64_t value_of(std::string_view argument, const TablePlace& place) {
   if (argument == "slots") {
     return place.slots;
   }
-  if (argument == "outbound") {
-    return place.address + card::outbound_offset();
-  }
-  if (argument == "inbound") {
-    return place.address + card::inbound_offset(place.slots);
-  }
-  return place.address;
+  return argument == "packets" || argument == "looks" ? kForEver : place.address;
 }
 
 // Whether the kernel's registers hold what they should. Errors: kGone, kIo.

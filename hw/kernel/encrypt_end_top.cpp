@@ -6,7 +6,8 @@
 using namespace tandem::card;
 
 extern "C" void tandem_encrypt_end(Stream<Line>& plan, Stream<Word>& target, Stream<TagWord>& tag, Stream<Word>& clear,
-                                   Stream<Word>& wire, Stream<Line>& report, Stream<Word>& frame) {
+                                   Stream<Word>& wire, Stream<Line>& report, Stream<Word>& frame,
+                                   std::uint32_t packets) {
 #pragma HLS INTERFACE axis port = plan
 #pragma HLS INTERFACE axis port = target
 #pragma HLS INTERFACE axis port = tag
@@ -14,6 +15,12 @@ extern "C" void tandem_encrypt_end(Stream<Line>& plan, Stream<Word>& target, Str
 #pragma HLS INTERFACE axis port = wire
 #pragma HLS INTERFACE axis port = report
 #pragma HLS INTERFACE axis port = frame
-#pragma HLS INTERFACE ap_ctrl_none port = return
-  seal_end_stage(plan, target, tag, clear, wire, report, frame);
+#pragma HLS INTERFACE s_axilite port = packets
+#pragma HLS INTERFACE s_axilite port = return
+#pragma HLS INTERFACE ap_ctrl_chain port = return
+#pragma HLS DATAFLOW
+  Stream<Join> joins;
+#pragma HLS STREAM variable = joins depth = 4
+  join_plan_stage(plan, report, joins, packets);
+  join_stage(joins, target, tag, clear, wire, frame, packets);
 }

@@ -49,6 +49,8 @@ inline GfElement engine_payload(const GcmHlsKey& key, const GcmJob& job, bool se
 engine_words:
   for (std::uint32_t at = 0; at < job.octets; at += kGcmWordOctets) {
 #pragma HLS LOOP_TRIPCOUNT max = 256
+#pragma HLS PIPELINE II = 1
+    model_step(1);
     const std::uint32_t left = job.octets - at;
     const std::uint32_t count = left < kGcmWordOctets ? left : kGcmWordOctets;
     const bool last = left <= kGcmWordOctets;

@@ -4,11 +4,17 @@
 //
 // It never waits for a path that may wait for it: a path is given one injected packet at a time, and its stream has
 // room for a whole one.
+//
+// Most reports only count and mark: a look takes a run of them at one in two clocks, counts on chip and writes what
+// changed at its end, without waiting for the memory. Everything else is done one by one. A look waits for one read, of
+// the inject ring's index: some 150 clocks.
 #pragma once
 
 #include <cstdint>
 
-#include "hw/kernel/front.hpp"
+#include "hw/kernel/ingress.hpp"
+#include "hw/kernel/joiner.hpp"
+#include "hw/stage/gate.hpp"
 
 namespace tandem {
 namespace card {
@@ -92,14 +98,50 @@ struct Fields<Event> {
   }
 };
 
+constexpr std::uint32_t kReportsALook = 64;  // of each path
+constexpr std::uint32_t kLookClocks = 150;
+constexpr std::uint32_t kSlowReportClocks = 400;
+
 // What the kernel keeps from call to call.
 struct HostState {
   std::uint64_t token_at_ns;  // when the next token is due
   bool token_out[2];          // on its way, for each path (0: encrypt, 1: decrypt)
   bool inject_out[2];         // likewise, an injected packet
+  // Of this call, from the memory.
+  std::uint64_t counts[kCounters];
+  std::uint64_t counted;   // bit n: counts[n] is newer than the memory's
+  std::uint64_t consumed;  // of the inject ring
 };
 
-inline void host_count(std::uint64_t* memory, std::uint32_t counter) { memory[kCounterWord + counter] += 1; }
+inline void host_count(HostState& state, std::uint32_t counter) {
+  if (counter < kCounters) {
+    state.counts[counter] += 1;
+    state.counted |= std::uint64_t{1} << counter;
+  }
+}
+static_assert(kCounters <= 64, "bits");
+
+// A call begins with what memory says.
+inline void host_begin(HostState& state, const std::uint64_t* memory) {
+begin_counts:
+  for (std::uint32_t i = 0; i < kCounters; ++i) {
+#pragma HLS PIPELINE II = 1
+    state.counts[i] = memory[kCounterWord + i];
+  }
+  state.counted = 0;
+  state.consumed = memory[ring_consumed(offsetof(CardMemory, inject_index))];
+}
+
+inline void host_publish(HostState& state, std::uint64_t* memory) {
+publish_counts:
+  for (std::uint32_t i = 0; i < kCounters; ++i) {
+#pragma HLS PIPELINE II = 1
+    if ((state.counted >> i & 1u) != 0) {
+      memory[kCounterWord + i] = state.counts[i];
+    }
+  }
+  state.counted = 0;
+}
 
 // Room in a ring of `size` whose index lies at octet `ring`; `produced`: where.
 inline bool ring_room(const std::uint64_t* memory, std::size_t ring, std::uint32_t size, std::uint64_t& produced) {
@@ -107,11 +149,11 @@ inline bool ring_room(const std::uint64_t* memory, std::size_t ring, std::uint32
   return produced - memory[ring_consumed(ring)] < size;
 }
 
-inline void host_event(std::uint64_t* memory, Event& event) {
+inline void host_event(HostState& state, std::uint64_t* memory, Event& event) {
   const std::size_t ring = offsetof(CardMemory, event_index);
   std::uint64_t produced = 0;
   if (!ring_room(memory, ring, kEventRingSize, produced)) {
-    host_count(memory, static_cast<std::uint32_t>(Counter::kEventsLost));
+    host_count(state, static_cast<std::uint32_t>(Counter::kEventsLost));
     return;
   }
   std::uint64_t words[kLineWords] = {};
@@ -125,7 +167,7 @@ event_words:
 }
 
 // A frame for the host: into the punt ring, or swallowed and counted when that is full or the frame too long.
-inline void host_frame(std::uint64_t* memory, const Report& report, Stream<Word>& frames) {
+inline void host_frame(HostState& state, std::uint64_t* memory, const Report& report, Stream<Word>& frames) {
   const std::size_t ring = offsetof(CardMemory, punt_index);
   const bool fits = report.octets <= kFrameMax;
   std::uint64_t produced = 0;
@@ -146,7 +188,7 @@ frame_words:
     }
   }
   if (!fits || !room) {
-    host_count(memory, static_cast<std::uint32_t>(fits ? Counter::kDropRingFull : Counter::kDropTooBig));
+    host_count(state, static_cast<std::uint32_t>(fits ? Counter::kDropRingFull : Counter::kDropTooBig));
     return;
   }
   PuntHead head = {tap ? static_cast<std::uint32_t>(PuntReason::kHostFrame) : report.reason,
@@ -159,14 +201,38 @@ punt_words:
     memory[at + i] = words[i];
   }
   memory[ring_produced(ring)] = produced + 1;
-  host_count(memory, static_cast<std::uint32_t>(tap ? Counter::kPuntedHost : Counter::kPuntedSlow));
+  host_count(state, static_cast<std::uint32_t>(tap ? Counter::kPuntedHost : Counter::kPuntedSlow));
+}
+
+// The octets of a mark's word in memory, of entry `mark` - 1.
+constexpr std::uint32_t flow_mark_at(std::uint32_t mark) {
+  return static_cast<std::uint32_t>(
+      (offsetof(CardMemory, flows) + (mark - 1) * sizeof(FlowEntry) + offsetof(FlowEntry, used)) / 4);
+}
+constexpr std::uint32_t hop_mark_at(std::uint32_t mark) {
+  return static_cast<std::uint32_t>(
+      (offsetof(CardMemory, next_hops) + (mark - 1) * sizeof(NextHop) + offsetof(NextHop, used)) / 4);
+}
+
+inline void host_marks(const Report& report, std::uint32_t* marks) {
+  if (report.flow_mark != 0) {
+    marks[flow_mark_at(report.flow_mark)] = 1;
+  }
+  if (report.hop_mark != 0) {
+    marks[hop_mark_at(report.hop_mark)] = 1;
+  }
+}
+
+// Whether a report is more than a count and marks.
+inline bool report_slow(const Report& report) {
+  return report.exit == Exit::kToken || report.exit == Exit::kPunt || report.exit == Exit::kTap || report.injected ||
+         report.events.events != 0;
 }
 
 // One packet's report: events in their order, marks, and exactly one counter.
-inline void host_report(HostState& state, std::uint32_t path, Stream<Line>& reports, Stream<Word>& frames,
+inline void host_report(HostState& state, std::uint32_t path, const Report& report, Stream<Word>& frames,
                         std::uint64_t* memory, std::uint32_t* marks) {
-  Report report = {};
-  fields_read(reports, report);
+  model_step(kSlowReportClocks);
   if (report.exit == Exit::kToken) {
     state.token_out[path] = false;
     return;
@@ -178,21 +244,37 @@ report_kinds:
   for (std::uint32_t kind = 1; kind < kEventKinds; ++kind) {
     if (event_wanted(report.events, kind)) {
       Event event = event_record(report.events, kind);
-      host_event(memory, event);
+      host_event(state, memory, event);
     }
   }
-  if (report.flow_mark != 0) {
-    marks[(offsetof(CardMemory, flows) + (report.flow_mark - 1) * sizeof(FlowEntry) + offsetof(FlowEntry, used)) / 4] =
-        1;
-  }
-  if (report.hop_mark != 0) {
-    marks[(offsetof(CardMemory, next_hops) + (report.hop_mark - 1) * sizeof(NextHop) + offsetof(NextHop, used)) / 4] =
-        1;
-  }
+  host_marks(report, marks);
   if (report.exit == Exit::kPunt || report.exit == Exit::kTap) {
-    host_frame(memory, report, frames);
+    host_frame(state, memory, report, frames);
   } else {
-    host_count(memory, report.counter);
+    host_count(state, report.counter);
+  }
+}
+
+// The reports of a path that are there, until one is slow: that one is then done with. II 2, the beats of a report.
+inline void host_reports(HostState& state, std::uint32_t path, Stream<Line>& reports, Stream<Word>& frames,
+                         std::uint64_t* memory, std::uint32_t* marks) {
+  Report report = {};
+  bool slow = false;
+take_reports:
+  for (std::uint32_t i = 0; i < kReportsALook; ++i) {
+#pragma HLS PIPELINE II = 2
+    if (!slow && stream_ready(reports)) {
+      model_step(field_lines<Report>());
+      fields_read(reports, report);
+      slow = report_slow(report);
+      if (!slow) {
+        host_marks(report, marks);
+        host_count(state, report.counter);
+      }
+    }
+  }
+  if (slow) {
+    host_report(state, path, report, frames, memory, marks);
   }
 }
 
@@ -241,7 +323,7 @@ inject_words:
 // Takes one record off the inject ring, unless its path still has the one before.
 inline void host_inject(HostState& state, std::uint64_t* memory, Stream<Word>& to_encrypt, Stream<Word>& to_decrypt) {
   const std::size_t ring = offsetof(CardMemory, inject_index);
-  const std::uint64_t consumed = memory[ring_consumed(ring)];
+  const std::uint64_t consumed = state.consumed;
   const std::uint64_t ready = memory[ring_produced(ring)] - consumed;
   if (ready == 0 || ready > kInjectRingSize) {
     return;
@@ -262,7 +344,7 @@ inject_head:
   // The path that ends at the frame's port; kOpen goes in at the outer one.
   const bool decrypt = by_port ? head.port == static_cast<std::uint32_t>(Port::kInner) : kind == InjectKind::kOpen;
   if (!known || head.octets > kFrameMax) {
-    host_count(memory,
+    host_count(state,
                static_cast<std::uint32_t>(head.octets > kFrameMax ? Counter::kDropTooBig : Counter::kDropMalformed));
   } else if (state.inject_out[decrypt ? 1 : 0]) {
     return;
@@ -270,7 +352,8 @@ inject_head:
     state.inject_out[decrypt ? 1 : 0] = true;
     inject_frame(record, head, decrypt, to_encrypt, to_decrypt);
   }
-  memory[ring_consumed(ring)] = consumed + 1;
+  state.consumed = consumed + 1;
+  memory[ring_consumed(ring)] = state.consumed;
 }
 
 // A round of tokens has ended, and the next is due: `batch_count` moves on. The tokens say whether the wires are held.
@@ -291,21 +374,32 @@ inline void host_tokens(HostState& state, std::uint64_t now_ns, std::uint64_t* m
 }
 
 // One look at everything: the clock, the tokens, each path's reports, the inject ring.
-inline void host_stage(HostState& state, Stream<Line>& encrypt_report, Stream<Word>& encrypt_frame,
-                       Stream<Line>& decrypt_report, Stream<Word>& decrypt_frame, Stream<Word>& to_encrypt,
-                       Stream<Word>& to_decrypt, Stream<ClockWord>& clock, std::uint64_t* memory,
-                       std::uint32_t* marks) {
-  const std::uint64_t now_ns = clock_now(clock);
+inline void host_look(HostState& state, Stream<Line>& encrypt_report, Stream<Word>& encrypt_frame,
+                      Stream<Line>& decrypt_report, Stream<Word>& decrypt_frame, Stream<Word>& to_encrypt,
+                      Stream<Word>& to_decrypt, Stream<ClockWord>& clock, std::uint64_t* memory, std::uint32_t* marks) {
+  model_step(kLookClocks);
+  clock_refresh(clock);
+  const std::uint64_t now_ns = word_get(clock.read(), 0, 64);
   memory[kNowWord] = now_ns;
   marks[kIdleMark] = 0;  // packets may be anywhere in the paths: only tokens tell
   host_tokens(state, now_ns, memory, to_encrypt, to_decrypt);
-  if (stream_ready(encrypt_report)) {
-    host_report(state, 0, encrypt_report, encrypt_frame, memory, marks);
-  }
-  if (stream_ready(decrypt_report)) {
-    host_report(state, 1, decrypt_report, decrypt_frame, memory, marks);
-  }
+  host_reports(state, 0, encrypt_report, encrypt_frame, memory, marks);
+  host_reports(state, 1, decrypt_report, decrypt_frame, memory, marks);
   host_inject(state, memory, to_encrypt, to_decrypt);
+  host_publish(state, memory);
+}
+
+inline void host_stage(HostState& state, Stream<Line>& encrypt_report, Stream<Word>& encrypt_frame,
+                       Stream<Line>& decrypt_report, Stream<Word>& decrypt_frame, Stream<Word>& to_encrypt,
+                       Stream<Word>& to_decrypt, Stream<ClockWord>& clock, std::uint64_t* memory, std::uint32_t* marks,
+                       std::uint32_t looks) {
+  host_begin(state, memory);
+host_looks:
+  for (std::uint32_t n = 0; n < looks; ++n) {
+#pragma HLS LOOP_TRIPCOUNT max = 1000000
+    host_look(state, encrypt_report, encrypt_frame, decrypt_report, decrypt_frame, to_encrypt, to_decrypt, clock,
+              memory, marks);
+  }
 }
 
 }  // namespace card

@@ -7,7 +7,8 @@ using namespace tandem::card;
 
 extern "C" void tandem_host(Stream<Line>& encrypt_report, Stream<Word>& encrypt_frame, Stream<Line>& decrypt_report,
                             Stream<Word>& decrypt_frame, Stream<Word>& encrypt_inject, Stream<Word>& decrypt_inject,
-                            Stream<ClockWord>& clock, std::uint64_t* memory, std::uint32_t* marks) {
+                            Stream<ClockWord>& clock, std::uint64_t* memory, std::uint32_t* marks,
+                            std::uint32_t looks) {
 #pragma HLS INTERFACE axis port = encrypt_report
 #pragma HLS INTERFACE axis port = encrypt_frame
 #pragma HLS INTERFACE axis port = decrypt_report
@@ -19,9 +20,10 @@ extern "C" void tandem_host(Stream<Line>& encrypt_report, Stream<Word>& encrypt_
 #pragma HLS INTERFACE m_axi port = marks offset = slave bundle = marks
 #pragma HLS INTERFACE s_axilite port = memory
 #pragma HLS INTERFACE s_axilite port = marks
+#pragma HLS INTERFACE s_axilite port = looks
 #pragma HLS INTERFACE s_axilite port = return
 #pragma HLS INTERFACE ap_ctrl_chain port = return
   static HostState state;
   host_stage(state, encrypt_report, encrypt_frame, decrypt_report, decrypt_frame, encrypt_inject, decrypt_inject, clock,
-             memory, marks);
+             memory, marks, looks);
 }

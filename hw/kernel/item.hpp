@@ -16,6 +16,9 @@ namespace card {
 
 constexpr std::uint32_t kHeadOctets = kEthernetOctets + kWindowOctets;
 
+// The host kernel's own: passes every stage without a word of payload and comes back as a report.
+constexpr InjectKind kInjectToken = static_cast<InjectKind>(255);
+
 // Of a packet whose words wait.
 struct Head {
   InjectKind kind;       // kNone: from the wire
@@ -38,6 +41,8 @@ struct Item {
   Step step;
   Outcome outcome;
   Moment moment;
+  std::uint64_t sealed_total;  // of a call's first packet, as the memory has it
+  std::uint32_t config_generation;
   InjectKind kind;
   Port side;  // where it came in
   Port out;
@@ -54,6 +59,9 @@ struct Item {
   std::uint8_t macs[kPorts][6];
   std::uint64_t route;
   std::uint32_t slot;
+  std::uint32_t generation;  // of the slot
+  bool policy_follows;       // its lines come with the slot's others
+  bool state_follows;
   bool addressed;  // kLeave: wants an Ethernet header
   Address hop;
   Counter counter;  // when it leaves
@@ -67,6 +75,11 @@ struct Item {
   std::uint8_t iv[kEspIvOctets];
   Report report;  // marks and events so far
 };
+
+inline void item_end(Item& item, const Outcome& outcome) {
+  item.step = Step::kEnd;
+  item.outcome = outcome;
+}
 
 }  // namespace card
 }  // namespace tandem

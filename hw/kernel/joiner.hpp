@@ -110,6 +110,44 @@ inline bool joiner_slice(Joiner& joiner, const std::uint8_t* octets_in, std::uin
   return joiner_put(joiner, piece, to - from, word);
 }
 
+// A packet in a mover: its words one after the other, then its tail.
+struct Mover {
+  Joiner joiner;
+  std::uint32_t index;  // words that it has taken
+  bool tailed;
+};
+
+// A mover that begins with `prefix`, 64 octets of which the first `count` <= 64 count; the others are zero.
+inline Mover mover_begin(const std::uint8_t* prefix, std::uint32_t count) {
+  Mover mover = {};
+begin_octets:
+  for (std::uint32_t i = 0; i < kWordDataOctets; ++i) {
+#pragma HLS UNROLL
+    mover.joiner.octets[i] = prefix[i];
+  }
+  mover.joiner.count = count;
+  return mover;
+}
+
+// The packet's next word, of which what lies in the packet's octets [skip, skip + octets) counts. True: `out` is full.
+inline bool mover_word(Mover& mover, const std::uint8_t* word, std::uint32_t skip, std::uint32_t octets, Word& out) {
+  const bool full = joiner_slice(mover.joiner, word, mover.index, skip, octets, out);
+  mover.index += 1;
+  return full;
+}
+
+// After the words: `tail`, as joiner_put() takes a piece, then what is left, in one step or two. `full`: `out` goes
+// out. True: that was all.
+inline bool mover_finish(Mover& mover, const std::uint8_t* tail, std::uint32_t count, Word& out, bool& full) {
+  full = !mover.tailed && joiner_put(mover.joiner, tail, count, out);
+  mover.tailed = true;
+  if (full) {
+    return false;
+  }
+  full = joiner_end(mover.joiner, out);
+  return true;
+}
+
 // A word to one of two streams.
 inline void word_route(const Word& word, bool first, Stream<Word>& to_first, Stream<Word>& to_second) {
   if (first) {

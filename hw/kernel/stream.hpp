@@ -27,17 +27,31 @@ bool stream_ready(Stream<T>& stream) {
   return !stream.empty();
 }
 
-// Waits until one of the two has an item. True: `first`, which goes before.
+enum class Chosen : std::uint8_t { kNone = 0, kFirst = 1, kSecond = 2 };
+
+// One look at which of two has an item, `first` before `second`, which only counts when it is `wanted`.
 template <typename T, typename U>
-bool stream_choose(Stream<T>& first, Stream<U>& second) {
-  bool chosen = !first.empty();
-wait_for_either:
-  while (!chosen && second.empty()) {  // as long as nothing comes
-#pragma HLS LOOP_TRIPCOUNT max = 1
-    chosen = !first.empty();
-  }
-  return chosen;
+Chosen stream_look(Stream<T>& first, Stream<U>& second, bool wanted) {
+  return !first.empty() ? Chosen::kFirst : wanted && !second.empty() ? Chosen::kSecond : Chosen::kNone;
 }
+
+// Passes over what `stream` brings until `until` has an item; then what it brings now.
+template <typename T, typename U>
+T stream_latest(Stream<T>& stream, Stream<U>& until) {
+  T latest = stream.read();
+pass_over:
+  while (until.empty()) {  // as long as nothing comes
+#pragma HLS LOOP_TRIPCOUNT max = 1
+#pragma HLS PIPELINE II = 1
+    latest = stream.read();
+  }
+  return latest;
+}
+
+// For the model of the card's time alone (hls_stub.hpp).
+inline void model_step(std::uint32_t) {}
+inline void model_read() {}
+inline void model_write() {}
 
 template <int kBits>
 std::uint64_t word_get(const ap_uint<kBits>& word, int low, int bits) {

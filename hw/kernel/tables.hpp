@@ -36,6 +36,9 @@ struct NextHopPair {
 };
 
 constexpr std::uint32_t kCommandLine = offsetof(Registers, activation) / kLineOctets;
+// Registers::sealed_total has its line to itself: tandem_encrypt alone writes it.
+constexpr std::uint32_t kSealedTotalLine = offsetof(Registers, sealed_total) / kLineOctets;
+static_assert(offsetof(Registers, sealed_total) % kLineOctets == 0 && kCommandLine == kSealedTotalLine + 1, "lines");
 constexpr std::uint32_t kConfigLines = sizeof(CardConfig) / kLineOctets;
 constexpr std::uint32_t kConfigLine = offsetof(Registers, config) / kLineOctets;
 constexpr std::uint32_t kFlowLine = offsetof(CardMemory, flows) / kLineOctets;
@@ -46,7 +49,11 @@ static_assert(offsetof(CardMemory, flows) % kLineOctets == 0 && offsetof(CardMem
                   offsetof(CardMemory, next_hops) % kLineOctets == 0,
               "lines");
 
-// Lines of a slot.
+// Lines of a slot, and where the tables of slots start.
+constexpr std::uint32_t kOutboundLine = static_cast<std::uint32_t>(outbound_offset() / kLineOctets);
+constexpr std::uint32_t inbound_line(std::uint32_t slots) {
+  return static_cast<std::uint32_t>(inbound_offset(slots) / kLineOctets);
+}
 constexpr std::uint32_t kOutboundLines = sizeof(OutboundSlot) / kLineOctets;
 constexpr std::uint32_t kOutboundPolicyLine = offsetof(OutboundSlot, policy) / kLineOctets;
 constexpr std::uint32_t kOutboundPolicyLines = sizeof(OutboundPolicy) / kLineOctets;
@@ -57,6 +64,13 @@ constexpr std::uint32_t kInboundPolicyLine = offsetof(InboundSlot, policy) / kLi
 constexpr std::uint32_t kInboundPolicyLines = sizeof(InboundPolicy) / kLineOctets;
 constexpr std::uint32_t kInboundCreditLine = offsetof(InboundSlot, credit) / kLineOctets;
 constexpr std::uint32_t kInboundStateLine = offsetof(InboundSlot, state) / kLineOctets;
+constexpr std::uint32_t kStateHeads = offsetof(InboundState, seen) / kLineOctets;  // then the window's rows
+constexpr std::uint32_t kStateRows = sizeof(InboundState) / kLineOctets - kStateHeads;
+// An inbound policy's selectors begin a line.
+constexpr std::uint32_t kSelectorLine = offsetof(InboundPolicy, selectors) / kLineOctets;
+constexpr std::uint32_t kSelectorLines = kInboundPolicyLines - kSelectorLine;
+static_assert(offsetof(InboundPolicy, selectors) % kLineOctets == 0, "lines");
+static_assert(kOutboundPolicyLines == kSelectorLine, "what is kept of a policy without selectors is as much");
 
 template <>
 struct Fields<CommandLine> {
@@ -215,11 +229,33 @@ struct Fields<Selector> {
   }
 };
 
+struct SelectorList {
+  Selector entries[kSelectorsMax];
+};
+
 template <>
-struct Fields<InboundPolicy> {
-  static constexpr std::uint32_t kOctets = sizeof(InboundPolicy);
+struct Fields<SelectorList> {
+  static constexpr std::uint32_t kOctets = sizeof(SelectorList);
   template <typename Walk>
-  static void walk(Walk& walk, InboundPolicy& policy) {
+  static void walk(Walk& walk, SelectorList& list) {
+  list_selectors:
+    for (std::uint32_t i = 0; i < kSelectorsMax; ++i) {
+      Fields<Selector>::walk(walk, list.entries[i]);
+    }
+  }
+};
+
+// An inbound policy without its selectors.
+struct InboundTerms {
+  InboundPolicy policy;
+};
+
+template <>
+struct Fields<InboundTerms> {
+  static constexpr std::uint32_t kOctets = offsetof(InboundPolicy, selectors);
+  template <typename Walk>
+  static void walk(Walk& walk, InboundTerms& terms) {
+    InboundPolicy& policy = terms.policy;
     walk.octets(policy.key, 32);
     walk.octets(policy.salt, 4);
     walk.value(policy.spi);
@@ -236,10 +272,6 @@ struct Fields<InboundPolicy> {
     walk.value(policy.soft_octets);
     walk.value(policy.hard_octets);
     walk.skip(72);
-  policy_selectors:
-    for (std::uint32_t i = 0; i < kSelectorsMax; ++i) {
-      Fields<Selector>::walk(walk, policy.selectors[i]);
-    }
   }
 };
 
@@ -275,11 +307,17 @@ struct Fields<OutboundState> {
   }
 };
 
+// An inbound state without the words of its window.
+struct StateHead {
+  InboundState state;
+};
+
 template <>
-struct Fields<InboundState> {
-  static constexpr std::uint32_t kOctets = sizeof(InboundState);
+struct Fields<StateHead> {
+  static constexpr std::uint32_t kOctets = offsetof(InboundState, seen);
   template <typename Walk>
-  static void walk(Walk& walk, InboundState& state) {
+  static void walk(Walk& walk, StateHead& head) {
+    InboundState& state = head.state;
     walk.value(state.right_edge);
     walk.value(state.epoch);
     walk.value(state.instance);
@@ -296,11 +334,6 @@ struct Fields<InboundState> {
     walk.value(state.replays);
     walk.value(state.selector_mismatches);
     walk.skip(40);
-  state_words:
-    for (std::uint32_t i = 0; i < kReplayWords; ++i) {
-      walk.value(state.seen[i]);
-    }
-    walk.skip(56);
   }
 };
 

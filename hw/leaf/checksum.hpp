@@ -9,12 +9,21 @@
 namespace tandem {
 namespace card {
 
-// One's complement sum of `words` 16-bit words, folded. A header with a good checksum sums to 0xffff.
+constexpr std::uint32_t kIpv4HeaderWordsMin = 10;
+constexpr std::uint32_t kIpv4HeaderWordsMax = 30;
+
+// One's complement sum of an IPv4 header's `words` 16-bit words, folded. A header with a good checksum sums to 0xffff.
 inline std::uint16_t ones_sum(const std::uint8_t* octets, std::uint32_t words) {
   std::uint32_t sum = 0;
 sum_words:
-  for (std::uint32_t i = 0; i < words; ++i) {
-#pragma HLS LOOP_TRIPCOUNT max = 30
+  for (std::uint32_t i = 0; i < kIpv4HeaderWordsMin; ++i) {
+    sum += load_be16(octets + 2 * i);
+  }
+sum_options:
+  for (std::uint32_t i = kIpv4HeaderWordsMin; i < kIpv4HeaderWordsMax; ++i) {
+    if (i == words) {
+      break;
+    }
     sum += load_be16(octets + 2 * i);
   }
   sum = (sum & 0xffffu) + (sum >> 16);

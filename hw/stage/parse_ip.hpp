@@ -100,11 +100,12 @@ inline FlowKeyOut flow_key(const Window& window, const Ipv4& ip) {
 }
 
 inline bool is_local(const PortConfig& port, std::uint8_t family, const Address& address) {
-  const std::uint32_t count = port.address_count < kPortAddressesMax ? port.address_count : kPortAddressesMax;
   bool found = false;
 local_addresses:
-  for (std::uint32_t i = 0; i < count; ++i) {
-#pragma HLS LOOP_TRIPCOUNT max = 16
+  for (std::uint32_t i = 0; i < kPortAddressesMax; ++i) {
+    if (i == port.address_count) {
+      break;
+    }
     if (port.families[i] == family) {
       std::uint32_t difference = 0;
     address_octets:

@@ -3,7 +3,10 @@
 // after authentication (replay_update). RFC 4303 3.4.3, A2.2; RFC 6479 (the window as a ring of words).
 // Serves N3 (bound), N5 (the jump is made at the first authenticated packet of an epoch).
 //
-// II 1 of replay_update needs the state of the last few packets forwarded, as in sequence.
+// The rules see the ring of words one word at a time: a packet's own word is read before replay_decide() and written
+// behind it; replay_enter() and ReplayUpdateOut say what becomes of the others, which is nothing for nearly all
+// packets. replay_update() does all of that to a state in memory; a card keeps the ring in rows (hw/kernel/window.hpp).
+// A packet a few clocks on a card needs the state of the last few packets forwarded, as in sequence.
 #pragma once
 
 #include <cstdint>
@@ -72,7 +75,59 @@ inline std::uint64_t replay_number(std::uint64_t right_edge, std::uint32_t windo
   return std::uint64_t{high} << 32 | sequence;
 }
 
-inline bool replay_seen(const InboundState& state, const ReplayEdge& edge, std::uint32_t window, std::uint64_t number) {
+// Words of the ring: one more than the window has.
+inline std::uint32_t ring_words(std::uint32_t window) { return window / 64 + 1; }
+
+// The sum of the digits of 2 kShift bits in the lowest kBits of `value`.
+template <int kShift, int kBits>
+std::uint64_t ring_fold(std::uint64_t value) {
+  constexpr std::uint32_t kDigit = 2 * kShift;
+  constexpr std::uint64_t kMask = (std::uint64_t{1} << kDigit) - 1;
+  std::uint64_t sum = 0;
+ring_digits:
+  for (std::uint32_t low = 0; low < kBits; low += kDigit) {
+#pragma HLS UNROLL
+    sum += value >> low & kMask;
+  }
+  return sum;
+}
+
+// `value` modulo 2^kShift + 1, where 2^(2 kShift) is 1: digits just add up, until one is left. A divider would hold a
+// card up for some 70 clocks.
+template <int kShift>
+std::uint32_t ring_modulo(std::uint64_t value) {
+  const std::uint64_t some = ring_fold<kShift, 16>(ring_fold<kShift, 64>(value));  // the first sum has 15 bits
+  const std::uint64_t rest = ring_fold<kShift, 16>(kShift == 1 ? ring_fold<kShift, 16>(some) : some);
+  const std::uint32_t words = (1u << kShift) + 1;
+  const std::uint32_t low = static_cast<std::uint32_t>(rest & ((1u << kShift) - 1));
+  const std::uint32_t high = static_cast<std::uint32_t>(rest >> kShift);
+  const std::uint32_t apart = low + words - high;
+  return apart >= words ? apart - words : apart;
+}
+
+// The word of the ring that holds the bit of `number`. `window` as window_size() gives it.
+inline std::uint32_t ring_word(std::uint64_t number, std::uint32_t window) {
+  const std::uint64_t block = number / 64;
+  switch (window) {
+    case 64:
+      return static_cast<std::uint32_t>(block & 1u);
+    case 128:
+      return ring_modulo<1>(block);
+    case 256:
+      return ring_modulo<2>(block);
+    case 512:
+      return ring_modulo<3>(block);
+    case 1024:
+      return ring_modulo<4>(block);
+    case 2048:
+      return ring_modulo<5>(block);
+    default:
+      return ring_modulo<6>(block);
+  }
+}
+
+// `word`: the number's own, of the ring.
+inline bool replay_seen(std::uint64_t word, const ReplayEdge& edge, std::uint32_t window, std::uint64_t number) {
   if (number == 0 || number < edge.seen_below) {
     return true;
   }
@@ -82,7 +137,6 @@ inline bool replay_seen(const InboundState& state, const ReplayEdge& edge, std::
   if (edge.right_edge - number >= window) {
     return true;
   }
-  const std::uint64_t word = state.seen[number / 64 % (window / 64 + 1)];
   return (word >> (number % 64) & 1u) != 0;
 }
 
@@ -107,68 +161,37 @@ inline ReplayCheckIn replay_check_in(const InboundPolicy& policy, const Credit& 
   return in;
 }
 
+// The number a packet claims, and the edge it meets.
+struct ReplayGuess {
+  ReplayEdge edge;
+  std::uint64_t number;
+  std::uint32_t window;
+  std::uint32_t word;  // of the ring
+};
+
+// `state` may be older than the packets still on their way through the engine: that can only make a replay look new.
+inline ReplayGuess replay_guess(const InboundState& state, const ReplayCheckIn& in) {
+  ReplayGuess out;
+  out.window = window_size(in.window);
+  out.edge = replay_edge(state, in.instance, in.credit, in.moment);
+  out.number = replay_number(out.edge.right_edge, out.window, in.sequence, in.esn);
+  out.word = ring_word(out.number, out.window);
+  return out;
+}
+
 struct ReplayCheckOut {
   Outcome outcome;
   std::uint64_t number;
 };
 
-// Before authentication: guesses the number, and sheds what is certainly old. Packets still on their way
-// through the engine are not in `state` yet, which can only make a replay look new here, never the reverse.
+// Before authentication: guesses the number, and sheds what is certainly old.
 inline ReplayCheckOut replay_check(const InboundState& state, const ReplayCheckIn& in) {
-  const std::uint32_t window = window_size(in.window);
-  const ReplayEdge edge = replay_edge(state, in.instance, in.credit, in.moment);
-  ReplayCheckOut out = {proceed(), replay_number(edge.right_edge, window, in.sequence, in.esn)};
-  if (replay_seen(state, edge, window, out.number)) {
+  const ReplayGuess guess = replay_guess(state, in);
+  ReplayCheckOut out = {proceed(), guess.number};
+  if (replay_seen(state.seen[guess.word], guess.edge, guess.window, guess.number)) {
     out.outcome = drop(Counter::kDropReplay);
   }
   return out;
-}
-
-// Sets the right edge to `edge` with everything up to it seen.
-inline void replay_jump(InboundState& state, std::uint64_t edge) {
-  state.right_edge = edge;
-jump_words:
-  for (std::uint32_t i = 0; i < kReplayWords; ++i) {
-    state.seen[i] = ~std::uint64_t{0};
-  }
-}
-
-// Numbers above the edge must read "not seen" in the edge's own word.
-inline void replay_clear_above(InboundState& state, std::uint32_t window) {
-  const std::uint64_t used = state.right_edge % 64;
-  const std::uint64_t mask = used == 63 ? ~std::uint64_t{0} : (std::uint64_t{1} << (used + 1)) - 1;
-  state.seen[state.right_edge / 64 % (window / 64 + 1)] &= mask;
-}
-
-inline void replay_enter(InboundState& state, std::uint32_t instance, std::uint32_t window, const CreditView& credit,
-                         const Moment& moment) {
-  if (state.instance != instance) {
-    state = InboundState{};
-    state.instance = instance;
-  }
-  const bool jump = state.epoch != activation_epoch(moment.activation) && credit.start != 0;
-  const bool raise = credit.floor != 0 && state.right_edge < credit.floor - 1;
-  if (jump || raise) {
-    replay_jump(state, replay_edge(state, instance, credit, moment).right_edge);
-    replay_clear_above(state, window);
-  }
-}
-
-// Marks a number that replay_seen() calls new; moves the edge if it is the newest.
-inline void replay_mark(InboundState& state, std::uint32_t window, std::uint64_t number) {
-  const std::uint64_t words = window / 64 + 1;
-  if (number > state.right_edge) {
-    const std::uint64_t first = state.right_edge / 64;
-    const std::uint64_t moved = number / 64 - first;
-    const std::uint64_t cleared = moved < words ? moved : words;  // at most kReplayWords
-  clear_words:
-    for (std::uint64_t i = 1; i <= cleared; ++i) {
-#pragma HLS LOOP_TRIPCOUNT max = 65
-      state.seen[(first + i) % words] = 0;
-    }
-    state.right_edge = number;
-  }
-  state.seen[number / 64 % words] |= std::uint64_t{1} << (number % 64);
 }
 
 struct ReplayUpdateIn {
@@ -212,12 +235,6 @@ inline ReplayUpdateIn replay_update_in(const InboundPolicy& policy, const Credit
   return in;
 }
 
-struct ReplayUpdateOut {
-  Outcome outcome;
-  std::uint32_t events;
-  std::uint64_t value;  // of kBoundHit, kFirstInEpoch: the number; of kLowBound: the right edge
-};
-
 // RFC 7296 2.23: only a packet that is authentic and the newest may name a new peer address.
 inline std::uint32_t follow_peer(InboundState& state, const ReplayUpdateIn& in) {
   std::uint32_t known = 0;
@@ -241,14 +258,71 @@ peer_octets:
   return event_bit(EventKind::kPeerAddressChanged);
 }
 
-// After authentication, in the order of arrival: the only place that moves the window.
-inline ReplayUpdateOut replay_update(InboundState& state, const ReplayUpdateIn& in) {
-  ReplayUpdateOut out = {proceed(), 0, in.number};
+// What becomes of the whole ring before a packet is looked at.
+struct ReplayReset {
+  bool wanted;
+  std::uint64_t value;  // of all words ...
+  std::uint32_t edge;   // ... but this one,
+  std::uint64_t mask;   // of which only these bits may be set
+};
+
+inline std::uint64_t reset_word(const ReplayReset& reset, std::uint32_t word) {
+  return word == reset.edge ? reset.value & reset.mask : reset.value;
+}
+
+// A state of another instance is void; the epoch's jump and the floor set the edge with everything up to it seen, and
+// numbers above it in its own word not seen.
+inline ReplayReset replay_enter(InboundState& state, const ReplayUpdateIn& in) {
+  ReplayReset reset = {false, 0, 0, 0};
+  if (state.instance != in.instance) {
+    state = InboundState{};
+    state.instance = in.instance;
+    reset.wanted = true;
+  }
+  const bool jump = state.epoch != activation_epoch(in.moment.activation) && in.credit.start != 0;
+  const bool raise = in.credit.floor != 0 && state.right_edge < in.credit.floor - 1;
+  if (jump || raise) {
+    state.right_edge = replay_edge(state, in.instance, in.credit, in.moment).right_edge;
+    const std::uint64_t used = state.right_edge % 64;
+    reset.wanted = true;
+    reset.value = ~std::uint64_t{0};
+    reset.edge = ring_word(state.right_edge, window_size(in.window));
+    reset.mask = used == 63 ? ~std::uint64_t{0} : (std::uint64_t{1} << (used + 1)) - 1;
+  }
+  return reset;
+}
+
+struct ReplayUpdateOut {
+  Outcome outcome;
+  std::uint32_t events;
+  std::uint64_t value;  // of kBoundHit, kFirstInEpoch: the number; of kLowBound: the right edge
+  bool marked;          // the number is new: its own word becomes `word`,
+  std::uint64_t word;
+  std::uint32_t cleared;  // and as many words in front of it in the ring become zero
+};
+
+// Marks a number that replay_seen() calls new; moves the edge if it is the newest. What it moves over is not seen yet.
+inline void replay_mark(InboundState& state, std::uint32_t window, std::uint64_t number, std::uint64_t word,
+                        ReplayUpdateOut& out) {
+  std::uint64_t moved = 0;
+  if (number > state.right_edge) {
+    moved = number / 64 - state.right_edge / 64;
+    state.right_edge = number;
+  }
+  const std::uint64_t others = ring_words(window) - 1;
+  out.marked = true;
+  out.word = (moved == 0 ? word : 0) | std::uint64_t{1} << (number % 64);
+  out.cleared = static_cast<std::uint32_t>(moved == 0 ? 0 : moved - 1 < others ? moved - 1 : others);
+}
+
+// After authentication, in the order of arrival: the only place that moves the window. `word`: the number's own, of a
+// ring that replay_enter() has been applied to.
+inline ReplayUpdateOut replay_decide(InboundState& state, std::uint64_t word, const ReplayUpdateIn& in) {
+  ReplayUpdateOut out = {proceed(), 0, in.number, false, 0, 0};
   const std::uint32_t window = window_size(in.window);
   const std::uint32_t epoch = activation_epoch(in.moment.activation);
-  replay_enter(state, in.instance, window, in.credit, in.moment);
   const ReplayEdge edge = replay_edge(state, in.instance, in.credit, in.moment);
-  if (replay_seen(state, edge, window, in.number)) {
+  if (replay_seen(word, edge, window, in.number)) {
     out.outcome = drop(Counter::kDropReplay);
     return out;
   }
@@ -264,7 +338,7 @@ inline ReplayUpdateOut replay_update(InboundState& state, const ReplayUpdateIn& 
     return out;
   }
   const bool newest = in.number > state.right_edge;
-  replay_mark(state, window, in.number);
+  replay_mark(state, window, in.number, word, out);
   state.packets += 1;
   state.octets += in.octets;
   state.raised &= ~kRaisedLimit;
@@ -283,6 +357,33 @@ inline ReplayUpdateOut replay_update(InboundState& state, const ReplayUpdateIn& 
   if ((in.soft_packets != 0 && state.packets >= in.soft_packets) ||
       (in.soft_octets != 0 && state.octets >= in.soft_octets)) {
     out.events |= raise_once(state.raised, kRaisedSoft, EventKind::kSoftLifetime);
+  }
+  return out;
+}
+
+// All of it, to a state that lies in memory.
+inline ReplayUpdateOut replay_update(InboundState& state, const ReplayUpdateIn& in) {
+  const ReplayReset reset = replay_enter(state, in);
+  if (reset.wanted) {
+  reset_words:
+    for (std::uint32_t word = 0; word < kReplayWords; ++word) {
+      state.seen[word] = reset_word(reset, word);
+    }
+  }
+  const std::uint32_t window = window_size(in.window);
+  const std::uint32_t own = ring_word(in.number, window);
+  const ReplayUpdateOut out = replay_decide(state, state.seen[own], in);
+  if (out.marked) {
+    state.seen[own] = out.word;
+    std::uint32_t word = own;
+  clear_words:
+    for (std::uint32_t i = 0; i < kReplayWords; ++i) {
+      if (i == out.cleared) {
+        break;
+      }
+      word = word == 0 ? ring_words(window) - 1 : word - 1;
+      state.seen[word] = 0;
+    }
   }
   return out;
 }

@@ -22,12 +22,10 @@ inline TrailerOut trailer(std::uint32_t inner_octets) {
   TrailerOut out = {};
   const std::uint32_t padding = (4 - (inner_octets + 2) % 4) % 4;
 pad:
-  for (std::uint32_t i = 0; i < padding; ++i) {
-#pragma HLS LOOP_TRIPCOUNT max = 3
-    out.octets[i] = static_cast<std::uint8_t>(i + 1);
+  for (std::uint32_t i = 0; i < kTrailerMax; ++i) {
+    const std::uint32_t last = i == padding + 1 ? kProtocolIpv4 : 0;
+    out.octets[i] = static_cast<std::uint8_t>(i < padding ? i + 1 : i == padding ? padding : last);
   }
-  out.octets[padding] = static_cast<std::uint8_t>(padding);
-  out.octets[padding + 1] = kProtocolIpv4;
   out.count = padding + 2;
   return out;
 }

@@ -9,10 +9,10 @@
 namespace tandem::sim::xrt {
 
 // Kernels with registers, in the order of their addresses: make_xclbin.py sorts them by name.
-enum Kernel : std::uint32_t { kDecrypt = 0, kDecryptEnd = 1, kEncrypt = 2, kHost = 3, kIdentity = 4 };
-constexpr std::uint32_t kKernels = 5;
-constexpr std::array<const char*, kKernels> kKernelNames{"tandem_decrypt", "tandem_decrypt_end", "tandem_encrypt",
-                                                         "tandem_host", "tandem_identity"};
+enum Kernel : std::uint32_t { kDecrypt = 0, kDecryptEnd = 1, kEncrypt = 2, kEncryptEnd = 3, kHost = 4, kIdentity = 5 };
+constexpr std::uint32_t kKernels = 6;
+constexpr std::array<const char*, kKernels> kKernelNames{"tandem_decrypt",     "tandem_decrypt_end", "tandem_encrypt",
+                                                         "tandem_encrypt_end", "tandem_host",        "tandem_identity"};
 constexpr std::uint32_t kRegisterWords = 64;
 // Where the card's memory begins for its kernels.
 constexpr std::uint64_t kDramBase = 0x4000000000;

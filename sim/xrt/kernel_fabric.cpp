@@ -11,6 +11,10 @@
 namespace tandem::sim::xrt {
 namespace {
 
+// A top is one fiber, which runs its processes one after the other: a packet a call, whatever `packets` says. A card
+// runs them side by side.
+constexpr std::uint32_t kPackets = 1;
+
 template <typename T>
 T* as(std::uint8_t* at) {
   return reinterpret_cast<T*>(at);
@@ -26,39 +30,37 @@ KernelFabric::KernelFabric(std::uint8_t* dram, std::size_t octets, DeviceState& 
       clock_(std::move(clock)),
       open_keys_(std::make_unique<card::EngineKeys>()) {
   card::StreamStall<void>::hook = &Fiber::yield;
-  const Reach whole{sizeof(card::CardMemory), 0};
-  add_started(kEncrypt, {whole, whole, whole, whole, {0, sizeof(card::OutboundSlot)}},
-              [this](const Arguments& at, std::uint32_t slots) {
-                Path& p = encrypt_;
-                tandem_encrypt(p.wire_in, p.inject, p.clock, as<card::Line>(at[0]), as<card::Line>(at[1]),
-                               as<card::Line>(at[2]), as<std::uint64_t>(at[3]), as<card::Line>(at[4]), slots, p.key,
-                               p.job, p.source, p.plan, p.clear);
-              });
+  const Reach fixed{sizeof(card::CardMemory), 0};
+  const Reach whole{sizeof(card::CardMemory), sizeof(card::OutboundSlot) + sizeof(card::InboundSlot)};
+  add_started(kEncrypt, std::vector<Reach>(8, whole), [this](const Arguments& at, std::uint32_t slots) {
+    Path& p = encrypt_;
+    tandem_encrypt(p.wire_in, p.inject, p.clock, p.key, p.job, p.source, p.plan, p.clear, as<card::Line>(at[0]),
+                   as<card::Line>(at[1]), as<card::Line>(at[2]), as<card::Line>(at[3]), as<card::Line>(at[4]),
+                   as<card::Line>(at[5]), as<card::Line>(at[6]), as<card::Line>(at[7]), slots, kPackets);
+  });
   // Two instances of one kernel: the top, which keeps its keys itself, and its stage with keys of their own.
   add([this] { tandem_engine(encrypt_.key, encrypt_.job, encrypt_.source, encrypt_.target, encrypt_.tag); });
-  add([this] {
+  add_started(kEncryptEnd, {}, [this](const Arguments&, std::uint32_t) {
     Path& p = encrypt_;
-    tandem_encrypt_end(p.plan, p.target, p.tag, p.clear, p.wire_out, p.report, p.frame);
+    tandem_encrypt_end(p.plan, p.target, p.tag, p.clear, p.wire_out, p.report, p.frame, kPackets);
   });
-  add_started(kDecrypt, {whole, whole, whole, {0, sizeof(card::InboundSlot)}},
-              [this](const Arguments& at, std::uint32_t slots) {
-                Path& p = decrypt_;
-                tandem_decrypt(p.wire_in, p.inject, p.clock, as<card::Line>(at[0]), as<card::Line>(at[1]),
-                               as<card::Line>(at[2]), as<card::Line>(at[3]), slots, p.key, p.job, p.source, p.plan,
-                               p.clear);
-              });
+  add_started(kDecrypt, std::vector<Reach>(7, whole), [this](const Arguments& at, std::uint32_t slots) {
+    Path& p = decrypt_;
+    tandem_decrypt(p.wire_in, p.inject, p.clock, p.key, p.job, p.source, p.plan, p.clear, as<card::Line>(at[0]),
+                   as<card::Line>(at[1]), as<card::Line>(at[2]), as<card::Line>(at[3]), as<card::Line>(at[4]),
+                   as<card::Line>(at[5]), as<card::Line>(at[6]), slots, kPackets);
+  });
   add([this] {
     card::engine_stage(*open_keys_, decrypt_.key, decrypt_.job, decrypt_.source, decrypt_.target, decrypt_.tag);
   });
-  // It has no `slots`: which slot it writes the first kernel of its path has checked.
-  add_started(kDecryptEnd, {whole, {sizeof(card::InboundSlot), 0}}, [this](const Arguments& at, std::uint32_t) {
+  add_started(kDecryptEnd, std::vector<Reach>(4, whole), [this](const Arguments& at, std::uint32_t slots) {
     Path& p = decrypt_;
-    tandem_decrypt_end(p.plan, p.target, p.tag, p.clear, as<card::Line>(at[0]), as<card::Line>(at[1]), p.wire_out,
-                       p.report, p.frame);
+    tandem_decrypt_end(p.plan, p.target, p.tag, p.clear, p.wire_out, p.report, p.frame, as<card::Line>(at[0]),
+                       as<card::Line>(at[1]), as<card::Line>(at[2]), as<card::Line>(at[3]), slots, kPackets);
   });
-  add_started(kHost, {whole, whole}, [this](const Arguments& at, std::uint32_t) {
+  add_started(kHost, {fixed, fixed}, [this](const Arguments& at, std::uint32_t) {
     tandem_host(encrypt_.report, encrypt_.frame, decrypt_.report, decrypt_.frame, encrypt_.inject, decrypt_.inject,
-                host_clock_, as<std::uint64_t>(at[0]), as<std::uint32_t>(at[1]));
+                host_clock_, as<std::uint64_t>(at[0]), as<std::uint32_t>(at[1]), kPackets);
   });
 }
 

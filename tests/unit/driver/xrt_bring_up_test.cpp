@@ -47,7 +47,7 @@ TEST_CASE("an image whose kernels have other arguments is refused by kernel and 
   NEED_XRT_CARD(fixture)
   fixture.close();
   for (const std::string argument :
-       {"tandem_encrypt.totals", "tandem_decrypt.slots", "tandem_decrypt_end.inbound", "tandem_host.marks"}) {
+       {"tandem_encrypt.states", "tandem_decrypt.slots", "tandem_encrypt_end.packets", "tandem_host.marks"}) {
     const std::string name = argument.substr(argument.find('.') + 1);
     const std::string kernel = argument.substr(0, argument.find('.'));
     refuses(fixture, make_image("missing", {"--edit", "missing:" + argument}), CardErrc::kInvalid,
@@ -63,17 +63,20 @@ TEST_CASE("an image whose kernels have other arguments is refused by kernel and 
 TEST_CASE("every kernel with registers is started again and again, and finds the tables", "[xrt]") {
   NEED_XRT_CARD(fixture)
   const std::uint64_t base = sim::xrt::kDramBase;
-  const std::uint64_t outbound = base + card::outbound_offset();
-  const std::uint64_t inbound = base + card::inbound_offset(kSlots);
-  const std::vector<std::uint64_t> wanted[] = {
-      {base, base, base, inbound}, {base, inbound}, {base, base, base, base, outbound}, {base, base}};
-  for (std::uint32_t kernel = 0; kernel < std::size(wanted); ++kernel) {
+  // Pointers, all to the tables; then slots where a kernel needs them, and how many packets or looks a call has.
+  const std::uint32_t pointers[] = {7, 4, 8, 0, 2};
+  const std::vector<std::uint32_t> words[] = {
+      {kSlots, 0xffffffff}, {kSlots, 0xffffffff}, {kSlots, 0xffffffff}, {0xffffffff}, {0xffffffff}};
+  for (std::uint32_t kernel = 0; kernel < std::size(pointers); ++kernel) {
     const auto& registers = fixture.device().registers[kernel];
     INFO(sim::xrt::kKernelNames[kernel]);
     CHECK(registers[0] == (sim::xrt::kControlStart | sim::xrt::kControlAutoRestart));
-    for (std::uint32_t i = 0; i < wanted[kernel].size(); ++i) {
+    for (std::uint32_t i = 0; i < pointers[kernel]; ++i) {
       const std::uint32_t at_word = sim::xrt::argument_offset(i) / 4;
-      CHECK((registers[at_word] | std::uint64_t{registers[at_word + 1]} << 32) == wanted[kernel][i]);
+      CHECK((registers[at_word] | std::uint64_t{registers[at_word + 1]} << 32) == base);
+    }
+    for (std::uint32_t i = 0; i < words[kernel].size(); ++i) {
+      CHECK(registers[sim::xrt::argument_offset(pointers[kernel]) / 4 + 2 * i] == words[kernel][i]);
     }
   }
   CHECK(fixture.memory().registers.magic == card::kContractMagic);

@@ -3,7 +3,7 @@
 #include <catch2/catch.hpp>
 #include <random>
 
-#include "hw/kernel/decrypt.hpp"
+#include "hw/kernel/decrypt_end.hpp"
 #include "hw/kernel/tops.hpp"
 #include "top_rig.hpp"
 
@@ -37,9 +37,9 @@ std::uint32_t field_octets() {
 // Random octets as a T of the contract, through lines to fields and back: the reserved ones become zeros.
 template <typename T>
 void same_layout(std::mt19937& random) {
-  REQUIRE(field_octets<T>() == sizeof(T));
+  REQUIRE(field_octets<T>() == Fields<T>::kOctets);
   alignas(64) std::uint8_t octets[(sizeof(T) + 63) / 64 * 64] = {};
-  std::generate(octets, octets + sizeof(T), [&] { return static_cast<std::uint8_t>(random()); });
+  std::generate(octets, octets + Fields<T>::kOctets, [&] { return static_cast<std::uint8_t>(random()); });
   T by_layout, by_fields = {};
   std::memcpy(static_cast<void*>(&by_layout), octets, sizeof(T));
   fields_load(reinterpret_cast<const Line*>(octets), by_fields);
@@ -421,7 +421,8 @@ TEST_CASE("the host kernel shows the clock, moves batch_count round by round, an
     clock.write(now);
   }
   tandem_host(path.report, path.frame, card.decrypt().report, card.decrypt().frame, path.inject, card.decrypt().inject,
-              clock, reinterpret_cast<std::uint64_t*>(&rig.memory()), reinterpret_cast<std::uint32_t*>(&rig.memory()));
+              clock, reinterpret_cast<std::uint64_t*>(&rig.memory()), reinterpret_cast<std::uint32_t*>(&rig.memory()),
+              1);
   REQUIRE(rig.counter(Counter::kSealed) == 2);
   REQUIRE(rig.registers().now_ns == 7);
 }
@@ -512,10 +513,11 @@ TEST_CASE("the kernels' field lists are the contract's layouts, and plans fit in
   same_layout<CardConfig>(random);
   same_layout<FlowEntry>(random);
   same_layout<OutboundPolicy>(random);
-  same_layout<InboundPolicy>(random);
+  same_layout<InboundTerms>(random);
+  same_layout<SelectorList>(random);
   same_layout<Credit>(random);
   same_layout<OutboundState>(random);
-  same_layout<InboundState>(random);
+  same_layout<StateHead>(random);
   same_layout<Event>(random);
   same_layout<NextHopPair>(random);
   REQUIRE(field_octets<Report>() <= Fields<Report>::kOctets);

@@ -63,6 +63,18 @@ struct Model {
 
 }  // namespace
 
+TEST_CASE("a number's word of the ring is its block modulo the ring's words, for every window", "[N3]") {
+  std::mt19937_64 random(11);
+  for (std::uint32_t window = kReplayWindowMin; window <= kReplayWindowMax; window *= 2) {
+    for (std::uint64_t i = 0; i < 20000; ++i) {
+      const std::uint64_t number = i < 5000   ? i * 64 + i % 64
+                                   : i < 6000 ? ~std::uint64_t{0} - i * 64
+                                              : random() >> i % 64;
+      REQUIRE(ring_word(number, window) == number / 64 % (window / 64 + 1));
+    }
+  }
+}
+
 TEST_CASE("the window accepts what a naive model accepts, for every size and around 2^32", "[ESP-006][ESP-021][N3]") {
   std::mt19937_64 random(6);
   for (std::uint16_t window = 64; window <= 4096; window = static_cast<std::uint16_t>(window * 2)) {

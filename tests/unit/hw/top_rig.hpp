@@ -25,15 +25,22 @@ struct PathStreams {
   }
 };
 
-inline void feed(Stream<Word>& stream, const Octets& frame) {
+// A frame's words; `each` is called in front of each.
+template <typename Each>
+void feed(Stream<Word>& stream, const Octets& frame, Each each) {
   std::size_t at = 0;
   do {
     std::uint8_t octets[64] = {};
     const std::size_t count = std::min<std::size_t>(64, frame.size() - at);
     std::copy_n(frame.begin() + static_cast<std::ptrdiff_t>(at), count, octets);
     at += count;
+    each();
     stream.write(make_word(octets, static_cast<std::uint32_t>(count), at == frame.size()));
   } while (at < frame.size());
+}
+
+inline void feed(Stream<Word>& stream, const Octets& frame) {
+  feed(stream, frame, [] {});
 }
 
 inline Octets drain(Stream<Word>& stream) {
@@ -51,6 +58,13 @@ inline Octets drain(Stream<Word>& stream) {
     }
   }
   return frame;
+}
+
+// Each path has its engine; the top is the encrypt path's, its stage with other keys the decrypt path's. A path
+// remembers what it gave its engine, so there is one of each in a program.
+inline EngineKeys& open_engine_keys() {
+  static EngineKeys keys;
+  return keys;
 }
 
 class TopCard {
@@ -73,34 +87,33 @@ class TopCard {
   void look() {
     tick(clock_);
     host_stage(host_, encrypt_.report, encrypt_.frame, decrypt_.report, decrypt_.frame, encrypt_.inject,
-               decrypt_.inject, clock_, words(), reinterpret_cast<std::uint32_t*>(&rig_.memory()));
+               decrypt_.inject, clock_, words(), reinterpret_cast<std::uint32_t*>(&rig_.memory()), 1);
   }
 
-  // The path of the port through its kernels, once.
-  void run(Port port) {
+  // The path of the port through its kernels, once, with so many packets.
+  void run(Port port, std::uint32_t packets = 1) {
     PathStreams& path = port == Port::kInner ? encrypt_ : decrypt_;
-    tick(path.clock);
+    tick(path.clock, packets);
+    Line* const memory = lines();
     if (port == Port::kInner) {
-      tandem_encrypt(path.in, path.inject, path.clock, lines(), lines(), lines(), words(), line(rig_.outbound(0)),
-                     slots_, path.key, path.job, path.source, path.plan, path.clear);
+      tandem_encrypt(path.in, path.inject, path.clock, path.key, path.job, path.source, path.plan, path.clear, memory,
+                     memory, memory, memory, memory, memory, memory, memory, slots_, packets);
     } else {
-      tandem_decrypt(path.in, path.inject, path.clock, lines(), lines(), lines(), line(rig_.inbound(0)), slots_,
-                     path.key, path.job, path.source, path.plan, path.clear);
+      tandem_decrypt(path.in, path.inject, path.clock, path.key, path.job, path.source, path.plan, path.clear, memory,
+                     memory, memory, memory, memory, memory, memory, slots_, packets);
     }
-    if (!path.job.empty()) {
-      // Each path has its engine; the top is the encrypt path's, its stage with other keys the decrypt path's.
-      static EngineKeys decrypt_keys;
+    while (!path.job.empty()) {
       if (port == Port::kInner) {
         tandem_engine(path.key, path.job, path.source, path.target, path.tag);
       } else {
-        engine_stage(decrypt_keys, path.key, path.job, path.source, path.target, path.tag);
+        engine_stage(open_engine_keys(), path.key, path.job, path.source, path.target, path.tag);
       }
     }
     if (port == Port::kInner) {
-      tandem_encrypt_end(path.plan, path.target, path.tag, path.clear, path.wire, path.report, path.frame);
+      tandem_encrypt_end(path.plan, path.target, path.tag, path.clear, path.wire, path.report, path.frame, packets);
     } else {
-      tandem_decrypt_end(path.plan, path.target, path.tag, path.clear, lines(), line(rig_.inbound(0)), path.wire,
-                         path.report, path.frame);
+      tandem_decrypt_end(path.plan, path.target, path.tag, path.clear, path.wire, path.report, path.frame, memory,
+                         memory, memory, memory, slots_, packets);
     }
   }
 
@@ -145,9 +158,9 @@ class TopCard {
     }
   }
 
-  void tick(Stream<ClockWord>& clock) {
+  void tick(Stream<ClockWord>& clock, std::uint32_t packets = 1) {
     ClockWord now;
-    for (std::uint32_t i = 0; i <= kClockStale; ++i) {  // the items that had waited are older
+    for (std::uint32_t i = 0; i < kClockStale + packets; ++i) {  // the items that had waited are older
       word_set(now, 0, 64, i < kClockStale ? 0 : rig_.now_ns);
       clock.write(now);
     }
@@ -155,10 +168,6 @@ class TopCard {
 
   Line* lines() { return reinterpret_cast<Line*>(&rig_.memory()); }
   std::uint64_t* words() { return reinterpret_cast<std::uint64_t*>(&rig_.memory()); }
-  template <typename Slot>
-  static Line* line(Slot& slot) {
-    return reinterpret_cast<Line*>(&slot);
-  }
 
   Rig& rig_;
   std::uint32_t slots_;
