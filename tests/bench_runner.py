@@ -14,7 +14,7 @@ sys.path.insert(0, os.path.join(ROOT, "sim", "demo"))
 from lab import build  # noqa: E402 - found by the line above
 from lab.process import LabError  # noqa: E402
 
-BENCHES = ("softcard", "takeover", "ha")
+BENCHES = ("softcard", "takeover", "ha", "kernels")
 TIMEOUT_S = 600
 
 
