@@ -23,6 +23,12 @@ std::vector<sad::ProtectRule> protect_rules(const ike::Config& config,
   return rules;
 }
 
+// One request is part of the replicated state.
+ike::Config one_by_one(ike::Config config) {
+  for (ike::PeerConfig& peer : config.peers) peer.requests_at_once = 1;
+  return config;
+}
+
 sad::SaPair to_pair(const ike::IkeSaState& state, const ike::ChildSaState& child) {
   sad::SaPair pair;
   pair.spi_in = child.spi_in;
@@ -66,7 +72,7 @@ Member::Member(MemberConfig config, driver::Card& card, IncarnationStore& store,
       log_(log),
       sad_(card, config_.sad, sad::Spd(config_.spd_rules, protect_rules(config_.ike, acquire_tags_)), random, log),
       slow_path_(sad_, config_.outer, config_.inner, log),
-      ike_(std::move(config_.ike), random, *this, log),
+      ike_(one_by_one(std::move(config_.ike)), random, *this, log),
       ledger_(config_.ledger),
       link_(config_.link) {}
 

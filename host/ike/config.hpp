@@ -78,8 +78,11 @@ struct PeerConfig {
   Duration hard_lifetime = std::chrono::minutes(264);
   Duration liveness_after = std::chrono::seconds(30);
   // How many requests of the peer we take in at once and in any order (RFC 7296 2.3); announced when above 1, at most
-  // kWindowMax. Our own requests go one by one, whatever the peer allows.
+  // kWindowMax.
   std::uint32_t window = 1;
+  // How many requests about children we have out at once where the peer's window allows it. Only the newest is part of
+  // the replicated state, so members of a cluster keep to one.
+  std::uint32_t requests_at_once = 1;
   SyncPolicy sync = SyncPolicy::kDoubt;
   bool announce_message_id_sync = true;  // SYNC-005
   bool announce_replay_counter_sync = true;

@@ -66,7 +66,8 @@ void Engine::remove_sa(Turn& turn, LiveSa& sa, std::string_view why) {
   std::erase(turn.step.changed, spi);
   turn.step.removed.push_back(spi);
   turn.touch(spi);
-  if (sa.state.pending && sa.state.pending->new_child_spi_in != 0) slots.release(sa.state.pending->new_child_spi_in);
+  restore_wanted(turn, sa);
+  drop_requests(sa);
   if (LiveSa* old = sa.predecessor ? find(*sa.predecessor) : nullptr) {
     old->successor.reset();
     if (old->state.phase == IkePhase::kReplaced) {
@@ -85,6 +86,15 @@ void Engine::restore_child(const Turn& turn, const LiveSa& sa, const std::string
   const ChildConfig* child_config = sa.peer != nullptr ? find_child_config(*sa.peer, child) : nullptr;
   if (child_config == nullptr || !child_config->start) return;
   schedule_start(*sa.peer, child, turn.now < taken_over_at + kTakeoverSpread ? turn.now : turn.now + later);
+}
+
+void Engine::restore_wanted(const Turn& turn, const LiveSa& sa) {
+  const auto restore = [&](RequestKind kind, const std::string& child) {
+    if (kind == RequestKind::kCreateChild) restore_child(turn, sa, child, jitter(std::chrono::seconds(2)));
+  };
+  if (sa.state.pending) restore(sa.state.pending->kind, sa.state.pending->child_name);
+  for (const SideRequest& one : sa.side) restore(one.request.kind, one.request.child_name);
+  for (const Intent& intent : sa.intents) restore(intent.kind, intent.child);
 }
 
 void Engine::restore_deleted(const Turn& turn, const LiveSa& sa, const std::string& child, bool last) {
@@ -203,13 +213,17 @@ void Engine::want(Turn& turn, LiveSa& sa, Intent intent, bool first) {
 }
 
 bool Engine::wants(const LiveSa& sa, RequestKind kind, std::uint32_t spi_in) const {
-  if (sa.state.pending && sa.state.pending->kind == kind && sa.state.pending->child_spi_in == spi_in) return true;
+  if (is_out(sa, kind, spi_in)) return true;
   return std::any_of(sa.intents.begin(), sa.intents.end(),
                      [&](const Intent& intent) { return intent.kind == kind && intent.spi_in == spi_in; });
 }
 
 bool Engine::wants_child(const LiveSa& sa, std::string_view name) const {
-  if (sa.state.pending && sa.state.pending->kind == RequestKind::kCreateChild && sa.state.pending->child_name == name) {
+  const auto asks = [name](const PendingRequest& request) {
+    return request.kind == RequestKind::kCreateChild && request.child_name == name;
+  };
+  if (sa.state.pending && asks(*sa.state.pending)) return true;
+  if (std::any_of(sa.side.begin(), sa.side.end(), [&](const SideRequest& one) { return asks(one.request); })) {
     return true;
   }
   return std::any_of(sa.intents.begin(), sa.intents.end(), [name](const Intent& intent) {
@@ -221,7 +235,71 @@ bool Engine::startable(const LiveSa& sa, const Intent& intent) {
   return sa.state.phase == IkePhase::kEstablished || intent.kind == RequestKind::kDeleteIke;
 }
 
-bool Engine::idle(const LiveSa& sa) { return !sa.state.pending && !syncing(sa) && !sa.dormant; }
+bool Engine::idle(const LiveSa& sa) { return !sa.state.pending && sa.side.empty() && !syncing(sa) && !sa.dormant; }
+
+bool Engine::is_out(const LiveSa& sa, RequestKind kind, std::uint32_t spi_in) {
+  const auto is = [&](const PendingRequest& request) { return request.kind == kind && request.child_spi_in == spi_in; };
+  return (sa.state.pending && is(*sa.state.pending)) ||
+         std::any_of(sa.side.begin(), sa.side.end(), [&](const SideRequest& one) { return is(one.request); });
+}
+
+namespace {
+
+// May be out beside others, as it is about one child only.
+bool is_about_child(RequestKind kind) {
+  return kind == RequestKind::kCreateChild || kind == RequestKind::kRekeyChild || kind == RequestKind::kDeleteChild;
+}
+
+}  // namespace
+
+bool Engine::has_room(const LiveSa& sa, const Intent& intent) {
+  if (syncing(sa) || sa.dormant) return false;
+  if (!sa.state.pending) return true;
+  const std::uint32_t window = std::min(sa.state.peer_window, sa.peer != nullptr ? sa.peer->requests_at_once : 1);
+  if (window <= 1 || !is_about_child(intent.kind)) return false;
+  std::uint32_t lowest = sa.state.next_send_id;
+  const auto is_apart = [&](const PendingRequest& request) {
+    lowest = std::min(lowest, request.message_id);
+    // Two about one child could be taken in in either order.
+    return is_about_child(request.kind) && (intent.spi_in == 0 || request.child_spi_in != intent.spi_in) &&
+           (intent.kind != RequestKind::kCreateChild || request.child_name != intent.child);
+  };
+  if (!is_apart(*sa.state.pending)) return false;
+  for (const SideRequest& one : sa.side) {
+    if (!is_apart(one.request)) return false;
+  }
+  return sa.state.next_send_id - lowest < window;
+}
+
+void Engine::step_aside(LiveSa& sa) {
+  sa.side.push_back({std::move(*sa.state.pending), std::move(sa.dh), sa.sends, sa.resend_at, std::move(sa.current)});
+  sa.state.pending.reset();
+  sa.dh.reset();
+  sa.resend_at = kNever;
+}
+
+void Engine::bring_back(LiveSa& sa, std::size_t place) {
+  TANDEM_ASSERT(!sa.state.pending && place < sa.side.size());
+  SideRequest back = std::move(sa.side[place]);
+  sa.side.erase(sa.side.begin() + static_cast<std::ptrdiff_t>(place));
+  sa.state.pending = std::move(back.request);
+  sa.dh = std::move(back.dh);
+  sa.sends = back.sends;
+  sa.resend_at = back.resend_at;
+  sa.current = std::move(back.intent);
+}
+
+void Engine::drop_requests(LiveSa& sa) {
+  const auto drop = [this](const PendingRequest& request) {
+    if (request.new_child_spi_in != 0) slots.release(request.new_child_spi_in);
+  };
+  if (sa.state.pending) drop(*sa.state.pending);
+  for (const SideRequest& one : sa.side) drop(one.request);
+  sa.state.pending.reset();
+  sa.side.clear();
+  sa.dh.reset();
+  sa.resend_at = kNever;
+}
 
 bool Engine::syncing(const LiveSa& sa) { return sa.sync || sa.sync_at != kNever; }
 
@@ -251,13 +329,12 @@ Duration Engine::resend_after(unsigned sends) {
 TimePoint Engine::due_of(const LiveSa& sa) const {
   TimePoint at = std::min({sa.resend_at, sa.sync_at, sa.close_at, sa.keepalive_at});
   for (const auto& [spi, when] : sa.linger) at = std::min(at, when);
+  for (const SideRequest& one : sa.side) at = std::min(at, one.resend_at);
   const bool speaks = sa.state.phase == IkePhase::kEstablished;
-  if (idle(sa)) {
-    for (const Intent& intent : sa.intents) {
-      if (startable(sa, intent)) at = std::min(at, intent.not_before);
-    }
-    if (speaks) at = std::min({at, sa.liveness_at, sa.ticket_at});
+  for (const Intent& intent : sa.intents) {
+    if (startable(sa, intent) && has_room(sa, intent)) at = std::min(at, intent.not_before);
   }
+  if (idle(sa) && speaks) at = std::min({at, sa.liveness_at, sa.ticket_at});
   if (!speaks) return at;
   if (!wants(sa, RequestKind::kRekeyIke, 0)) at = std::min(at, sa.state.rekey_deadline);
   if (!wants(sa, RequestKind::kDeleteIke, 0)) at = std::min(at, sa.state.hard_deadline);

@@ -87,6 +87,15 @@ struct ChildCollision {
   Bytes lowest_nonce;
 };
 
+// A request of ours that waits beside the newest one, with what belongs to it.
+struct SideRequest {
+  PendingRequest request;
+  std::optional<crypto::DhKey> dh;
+  unsigned sends = 0;
+  TimePoint resend_at = kNever;
+  Intent intent;
+};
+
 struct LiveSa {
   IkeSaState state;
   const PeerConfig* peer = nullptr;
@@ -102,7 +111,8 @@ struct LiveSa {
   unsigned sends = 0;
   TimePoint resend_at = kNever;
   std::deque<Intent> intents;
-  Intent current;  // the one behind the pending request
+  Intent current;                 // the one behind the pending request
+  std::vector<SideRequest> side;  // empty when nothing is pending; see PeerConfig::requests_at_once
 
   std::optional<SyncAttempt> sync;
   TimePoint sync_at = kNever;
@@ -235,13 +245,25 @@ class Engine {
   bool wants_child(const LiveSa& sa, std::string_view name) const;
   // The SA's phase allows it: an SA that was replaced or is being deleted has only its DELETE left.
   static bool startable(const LiveSa& sa, const Intent& intent);
-  // The window is free for a request of ours.
+  // No request of ours is out, and one may be.
   static bool idle(const LiveSa& sa);
+  // The window, and what is out already, leave room for this request (RFC 7296 2.3).
+  static bool has_room(const LiveSa& sa, const Intent& intent);
+  // A request of ours of this kind about this child is out.
+  static bool is_out(const LiveSa& sa, RequestKind kind, std::uint32_t spi_in);
+  // The newest request steps aside, so that another can be sent.
+  static void step_aside(LiveSa& sa);
+  // The request at this place of `side` becomes state.pending. Precondition: nothing is.
+  static void bring_back(LiveSa& sa, std::size_t place);
+  // All requests are given up without a word; the slots that they hold are free.
+  void drop_requests(LiveSa& sa);
   // Our message-ID sync is due or waits for its answer.
   static bool syncing(const LiveSa& sa);
   // A child went without our doing: started again if it is configured to start, `later`, or at once soon after a
   // takeover.
   void restore_child(const Turn& turn, const LiveSa& sa, const std::string& child, Duration later);
+  // The same for children that were wanted and are not there yet, when their IKE SA goes.
+  void restore_wanted(const Turn& turn, const LiveSa& sa);
   // The peer deleted it: within 30 s of a takeover any child whose peer we can reach is restored, each only once, if it
   // was the `last` one of its name (HA-012).
   void restore_deleted(const Turn& turn, const LiveSa& sa, const std::string& child, bool last);

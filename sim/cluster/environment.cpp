@@ -9,6 +9,7 @@ using std::chrono::milliseconds;
 constexpr std::uint32_t kSlots = 64;
 constexpr std::size_t kPayloadOctets = 32;
 constexpr std::uint16_t kTrafficPort = 7000;
+constexpr std::uint32_t kWideWindow = 4;
 
 SecretBytes psk(std::size_t peer) {
   const std::string text = "a secret of peer " + std::to_string(peer);
@@ -47,6 +48,22 @@ ike::PeerConfig relation(std::string_view local_id, std::string_view remote_id, 
   child.proposals = {*ike::parse_esp_proposal("aes128gcm16")};
   config.children.push_back(std::move(child));
   return config;
+}
+
+// Nets beside the one that the traffic is of, at the peer.
+std::uint32_t further_network(std::size_t peer, std::size_t child) {
+  return 0x0a640000 + (static_cast<std::uint32_t>(10 * child + peer) << 16);
+}
+
+// The children of a peer with a window above one.
+void widen(ike::PeerConfig& config, std::size_t peer, bool at_cluster) {
+  config.window = kWideWindow;
+  for (std::size_t i = 1; i < children_of(Temperament::kWide); ++i) {
+    ike::ChildConfig child = config.children.front();
+    child.name += std::to_string(i);
+    (at_cluster ? child.remote_ts : child.local_ts) = net(further_network(peer, i));
+    config.children.push_back(std::move(child));
+  }
 }
 
 std::string peer_id(std::size_t peer) { return "peer" + std::to_string(peer) + ".example"; }
@@ -99,6 +116,7 @@ ike::Config cluster_ike(const Plan& plan, std::uint8_t member) {
     relation_to.name = peer_id(peer);
     relation_to.children.front().local_ts = net(0x0a000000);
     relation_to.children.front().remote_ts = net(peer_network(peer));
+    if (plan.peers[peer] == Temperament::kWide) widen(relation_to, peer, true);
     config.peers.push_back(std::move(relation_to));
   }
   return config;
@@ -115,6 +133,10 @@ ike::Config peer_ike(const Plan& plan, std::size_t peer) {
   relation_to.children.front().local_ts = net(peer_network(peer));
   relation_to.children.front().remote_ts = net(0x0a000000);
   relation_to.children.front().start = true;
+  if (plan.peers.at(peer) == Temperament::kWide) {
+    widen(relation_to, peer, false);
+    relation_to.requests_at_once = kWideWindow;
+  }
   config.peers.push_back(std::move(relation_to));
   return config;
 }

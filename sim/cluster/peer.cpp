@@ -222,11 +222,17 @@ std::optional<ike::LocalSpi> Peer::sa() const {
   return std::nullopt;
 }
 
+// Those with several children rekey all of them in one moment.
 void Peer::rekey_child() {
   const auto spi = sa();
   if (!spi || core_.state(*spi)->children.empty()) return;
-  if (auto step = core_.rekey_child(env_.clock.now(), core_.state(*spi)->children.back().spi_in)) {
-    apply(std::move(step).value());
+  std::vector<std::uint32_t> children{core_.state(*spi)->children.back().spi_in};
+  if (temperament_ == Temperament::kWide) {
+    children.clear();
+    for (const ike::ChildSaState& child : core_.state(*spi)->children) children.push_back(child.spi_in);
+  }
+  for (const std::uint32_t child : children) {
+    if (auto step = core_.rekey_child(env_.clock.now(), child)) apply(std::move(step).value());
   }
 }
 

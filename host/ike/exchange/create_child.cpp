@@ -50,8 +50,7 @@ Result<Secret, wire::NotifyType> run_dh(Engine& engine, const AgreedChild& agree
 
 void note_collision(LiveSa& sa, const ChildSaState& old, std::uint32_t new_spi_in, ByteView nonce_i,
                     const Bytes& nonce_r) {
-  const bool ours_too = sa.state.pending && sa.state.pending->kind == RequestKind::kRekeyChild &&
-                        sa.state.pending->child_spi_in == old.spi_in;
+  const bool ours_too = Engine::is_out(sa, RequestKind::kRekeyChild, old.spi_in);
   if (!ours_too) return;
   const Bytes theirs(nonce_i.begin(), nonce_i.end());
   sa.collisions.push_back({old.spi_in, new_spi_in, std::min(theirs, nonce_r)});

@@ -149,6 +149,13 @@ void handle_response(Engine& engine, Turn& turn, LiveSa& sa, const wire::IkeHead
   IkeSaState& state = sa.state;
   const std::uint32_t id = wire::to_u32(header.message_id);
   const bool sync = sa.sync && id == 0 && header.exchange == wire::ExchangeType::kInformational;
+  const auto place = std::find_if(sa.side.begin(), sa.side.end(),
+                                  [id](const SideRequest& one) { return one.request.message_id == id; });
+  if (place != sa.side.end()) {
+    const auto at = static_cast<std::size_t>(place - sa.side.begin());
+    Engine::step_aside(sa);
+    Engine::bring_back(sa, at);
+  }
   const bool expected =
       state.pending && state.pending->message_id == id && header.exchange == exchange_of(state.pending->kind);
   if (!sync && !expected) {
@@ -189,6 +196,8 @@ void handle_response(Engine& engine, Turn& turn, LiveSa& sa, const wire::IkeHead
   handle_answer(engine, turn, sa, pending, *payloads);
   sa.dh.reset();
   sa.inherited = false;
+  // The newest of those that still wait.
+  if (!sa.gone && !sa.side.empty() && !state.pending) Engine::bring_back(sa, sa.side.size() - 1);
 }
 
 }  // namespace
@@ -217,13 +226,14 @@ void handle_protected(Engine& engine, Turn& turn, LiveSa& sa, const wire::IkeHea
 }
 
 void start_intents(Engine& engine, Turn& turn, LiveSa& sa) {
-  while (!sa.gone && Engine::idle(sa)) {
+  while (!sa.gone) {
     const auto next = std::find_if(sa.intents.begin(), sa.intents.end(), [&](const Intent& intent) {
-      return intent.not_before <= turn.now && Engine::startable(sa, intent);
+      return intent.not_before <= turn.now && Engine::startable(sa, intent) && Engine::has_room(sa, intent);
     });
     if (next == sa.intents.end()) return;
     const Intent intent = std::move(*next);
     sa.intents.erase(next);
+    if (sa.state.pending) Engine::step_aside(sa);
     switch (intent.kind) {
       case RequestKind::kCreateChild:
       case RequestKind::kRekeyChild:
@@ -236,6 +246,8 @@ void start_intents(Engine& engine, Turn& turn, LiveSa& sa) {
         start_informational(engine, turn, sa, intent);
         break;
     }
+    // Nothing came of it.
+    if (!sa.state.pending && !sa.side.empty()) Engine::bring_back(sa, sa.side.size() - 1);
   }
 }
 

@@ -18,8 +18,7 @@ void delete_children(Engine& engine, Turn& turn, LiveSa& sa, const wire::DeleteP
     const std::uint32_t spi_in = child->spi_in;
     const std::string name = child->name;
     const bool lost = child->phase == ChildPhase::kInstalled;
-    const bool we_delete_it = sa.state.pending && sa.state.pending->kind == RequestKind::kDeleteChild &&
-                              sa.state.pending->child_spi_in == spi_in;
+    const bool we_delete_it = Engine::is_out(sa, RequestKind::kDeleteChild, spi_in);
     if (!we_delete_it) answer.push_back(wire::EspSpi{spi_in});
     engine.log.info(name_of(sa) + ": peer deletes " + name + " " + wire::to_string(wire::EspSpi{spi_in}));
     engine.count(IkeCounter::kDeleted);
@@ -58,11 +57,8 @@ void delete_ike(Engine& engine, Turn& turn, LiveSa& sa, const Request& request) 
   for (const ChildSaState& child : children) {
     if (child.phase == ChildPhase::kInstalled) engine.restore_deleted(turn, sa, child.name, true);
   }
-  if (sa.state.pending && sa.state.pending->new_child_spi_in != 0) {
-    engine.slots.release(sa.state.pending->new_child_spi_in);
-  }
-  sa.state.pending.reset();
-  sa.resend_at = kNever;
+  engine.restore_wanted(turn, sa);
+  engine.drop_requests(sa);
   sa.sync.reset();
   sa.sync_at = kNever;
   sa.intents.clear();

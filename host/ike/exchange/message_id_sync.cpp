@@ -53,6 +53,34 @@ void send(Engine& engine, Turn& turn, LiveSa& sa) {
   turn.touch(sa.state.local_spi());
 }
 
+// Given up, and what it was for is wanted again.
+void abandon_newest(Engine& engine, Turn& turn, LiveSa& sa) {
+  const PendingRequest pending = std::move(*sa.state.pending);
+  sa.state.pending.reset();
+  sa.resend_at = kNever;
+  sa.dh.reset();
+  sa.jump_sent = false;  // still due: adding twice is harmless, not adding loses packets
+  turn.change(sa.state.local_spi());
+  const Intent repeated{pending.kind, pending.child_spi_in, pending.child_name, turn.now, {}, 0};
+  switch (pending.kind) {
+    case RequestKind::kCreateChild:
+    case RequestKind::kRekeyChild:
+      // The peer may have made the child: it goes first (HA-013), then the wish is repeated.
+      engine.slots.release(pending.new_child_spi_in);
+      engine.want(turn, sa, repeated, true);
+      engine.want(turn, sa, {RequestKind::kDeleteChild, pending.new_child_spi_in, {}, turn.now, {}, 0}, true);
+      break;
+    case RequestKind::kDeleteChild:
+    case RequestKind::kDeleteIke:
+    case RequestKind::kRekeyIke:
+      engine.want(turn, sa, repeated, true);
+      break;
+    case RequestKind::kLiveness:
+    case RequestKind::kInitialAuth:
+      break;
+  }
+}
+
 }  // namespace
 
 void verify_children(Engine& engine, Turn& turn, LiveSa& sa) {
@@ -202,29 +230,10 @@ void apply_replay_counter_sync(Engine& engine, Turn& turn, const LiveSa& sa, con
 
 void abandon_pending(Engine& engine, Turn& turn, LiveSa& sa) {
   if (!sa.state.pending) return;
-  const PendingRequest pending = std::move(*sa.state.pending);
-  sa.state.pending.reset();
-  sa.resend_at = kNever;
-  sa.dh.reset();
-  sa.jump_sent = false;  // still due: adding twice is harmless, not adding loses packets
-  turn.change(sa.state.local_spi());
-  const Intent repeated{pending.kind, pending.child_spi_in, pending.child_name, turn.now, {}, 0};
-  switch (pending.kind) {
-    case RequestKind::kCreateChild:
-    case RequestKind::kRekeyChild:
-      // The peer may have made the child: it goes first (HA-013), then the wish is repeated.
-      engine.slots.release(pending.new_child_spi_in);
-      engine.want(turn, sa, repeated, true);
-      engine.want(turn, sa, {RequestKind::kDeleteChild, pending.new_child_spi_in, {}, turn.now, {}, 0}, true);
-      break;
-    case RequestKind::kDeleteChild:
-    case RequestKind::kDeleteIke:
-    case RequestKind::kRekeyIke:
-      engine.want(turn, sa, repeated, true);
-      break;
-    case RequestKind::kLiveness:
-    case RequestKind::kInitialAuth:
-      break;
+  abandon_newest(engine, turn, sa);
+  while (!sa.side.empty()) {
+    Engine::bring_back(sa, sa.side.size() - 1);
+    abandon_newest(engine, turn, sa);
   }
 }
 

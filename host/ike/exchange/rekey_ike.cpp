@@ -57,6 +57,7 @@ bool must_wait(const LiveSa& sa) {
   // A sync is about the SA that the peer still takes requests on (SYNC-029).
   if (Engine::syncing(sa)) return true;
   if (!sa.state.pending) return false;
+  if (!sa.side.empty()) return true;
   const RequestKind kind = sa.state.pending->kind;
   return kind != RequestKind::kLiveness && kind != RequestKind::kRekeyIke;
 }

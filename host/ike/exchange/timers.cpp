@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Everything that time brings: retransmission, lifetimes, liveness, ends of grace periods, configured children to be
 // started. RFC 7296 2.1, 2.4, 2.8; IKE-001, IKE-008, IKE-024, REK-001, STA-027, SYNC-026.
+#include <algorithm>
+
 #include "host/ike/exchange/exchange.hpp"
 #include "host/ike/exchange/recovery.hpp"
 
@@ -36,6 +38,18 @@ void resend(Engine& engine, Turn& turn, LiveSa& sa) {
   engine.gate(turn, sa, sa.state.pending->request);
   sa.resend_at = turn.now + engine.resend_after(sa.sends);
   ++sa.sends;
+}
+
+void resend_side(Engine& engine, Turn& turn, LiveSa& sa) {
+  while (!sa.gone) {
+    const auto late =
+        std::find_if(sa.side.begin(), sa.side.end(), [&](const SideRequest& one) { return one.resend_at <= turn.now; });
+    if (late == sa.side.end()) return;
+    const auto place = static_cast<std::size_t>(late - sa.side.begin());
+    Engine::step_aside(sa);
+    Engine::bring_back(sa, place);
+    resend(engine, turn, sa);
+  }
 }
 
 // One octet, without marker, keeps the NAT's mapping (NAT-005). Sent whether or not ESP flows: we do not see that.
@@ -133,6 +147,7 @@ void run_timers(Engine& engine, Turn& turn, LiveSa& sa) {
   turn.touch(sa.state.local_spi());
   if (sa.sync_at <= turn.now) run_sync(engine, turn, sa);
   if (!sa.gone && sa.state.pending && sa.resend_at <= turn.now) resend(engine, turn, sa);
+  resend_side(engine, turn, sa);
   if (!sa.gone && sa.close_at <= turn.now) close_due(engine, turn, sa);
   if (sa.gone) return;
   if (sa.keepalive_at <= turn.now) keep_mapping(engine, turn, sa);

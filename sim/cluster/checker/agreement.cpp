@@ -102,13 +102,15 @@ void check_agreement(Report& report, const std::vector<const Node*>& nodes, cons
     if (peers[i]->hostile()) hostile.insert(i);
   }
   const std::size_t honest = peers.size() - hostile.size();
+  std::size_t children = 0;
+  for (const Peer* peer : peers) children += peer->hostile() ? 0 : children_of(peer->temperament());
   const Picture cluster = of_cluster(active->member()->ike(), peers.size(), hostile);
   const Picture outside = of_peers(peers);
   if (!unfenced && cluster != outside) {
     report.violation("agreement", "cluster: " + sizes(cluster) + "; peers: " + sizes(outside) + "; not the same");
   }
   // Two children where both ends asked for one at once, after a DELETE: RFC 7296 has no rule for that, and both serve.
-  const bool enough = outside.children.size() >= honest && outside.children.size() <= 2 * honest;
+  const bool enough = outside.children.size() >= children && outside.children.size() <= 2 * children;
   if (!unfenced && (outside.ike_sas.size() != honest || !enough)) {
     report.violation("agreement", std::to_string(honest) + " peers with " + sizes(outside));
   }

@@ -91,7 +91,7 @@ std::optional<Value> parse_name(const std::array<std::string_view, kSize>& names
 }
 
 constexpr std::array<std::string_view, 4> kTargets{"member 1", "member 2", "the active", "the standby"};
-constexpr std::array<std::string_view, 5> kTemperaments{"full", "message IDs", "plain", "cluster", "hostile"};
+constexpr std::array<std::string_view, 6> kTemperaments{"full", "message IDs", "plain", "cluster", "hostile", "wide"};
 
 template <typename Weight>
 const Kind& draw_kind(Dice& dice, Weight weight) {
@@ -177,6 +177,25 @@ void draw_witness(Dice& dice, Plan& plan) {
   in_order(plan);
 }
 
+// Peers with windows above one, which rekey all their children right before other faults, so that several requests are
+// out when those come.
+void draw_wide(Dice& dice, Plan& plan) {
+  if (!dice.chance(20)) return;
+  bool is_any = false;
+  for (Temperament& peer : plan.peers) {
+    if (peer == Temperament::kHostile || peer == Temperament::kCluster || !dice.chance(70)) continue;
+    peer = Temperament::kWide;
+    is_any = true;
+  }
+  if (!is_any || plan.single) return;
+  const std::size_t others = plan.faults.size();
+  for (std::uint64_t i = 1 + dice.below(others); i > 0; --i) {
+    const Duration at = plan.faults[dice.below(others)].at - dice.between(Duration{0}, milliseconds(4));
+    plan.faults.push_back({std::max(kWarmUp, at), {}, FaultKind::kPeerRekeyChild, Target::kActive, 0});
+  }
+  in_order(plan);
+}
+
 // Peers behind NATs, and when those move them: most right before, during and behind other faults.
 void draw_nat(Dice& dice, Plan& plan) {
   if (!dice.chance(25)) return;
@@ -258,6 +277,8 @@ Plan draw_plan(std::uint64_t seed) {
   draw_witness(witness_dice, plan);
   Dice nat_dice(seed * 0xaf251af3b0f025b5 + 5);
   draw_nat(nat_dice, plan);
+  Dice wide_dice(seed * 0x9fb21c651e98df25 + 7);
+  draw_wide(wide_dice, plan);
   set_ends(plan);
   return plan;
 }

@@ -79,7 +79,9 @@ enum class Temperament : std::uint8_t {
   kPlain,       // nothing of RFC 6311
   kCluster,     // both, and itself a cluster: kPeerJump is about it
   kHostile,     // knows its keys, and sends what it likes
+  kWide,        // both, with three children, a window of four, and several requests out at once
 };
+constexpr std::size_t children_of(Temperament peer) { return peer == Temperament::kWide ? 3 : 1; }
 std::string_view to_string(Temperament temperament);
 std::optional<Temperament> parse_temperament(std::string_view text);
 

@@ -66,6 +66,7 @@ Config copy(const Config& config) {
     other.rekey_after = peer.rekey_after;
     other.hard_lifetime = peer.hard_lifetime;
     other.liveness_after = peer.liveness_after;
+    other.requests_at_once = peer.requests_at_once;
     other.sync = peer.sync;
     other.window = peer.window;
     other.announce_message_id_sync = peer.announce_message_id_sync;
