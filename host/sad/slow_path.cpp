@@ -43,7 +43,7 @@ void SlowPath::handle(TimePoint now, const driver::PuntView& punt) {
         inject(card::InjectKind::kOpen, card::Port::kOuter, *whole);
       }
       break;
-    case card::PuntReason::kHostFrame:  // from a card without TAPs; this host has none to put it on either
+    case card::PuntReason::kHostFrame:  // the driver's, which puts it on a TAP: one that comes here came without any
       ++counters_.unsupported;
       break;
     case card::PuntReason::kBeyondBound:  // the member's: it knows when the bound rises

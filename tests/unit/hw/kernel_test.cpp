@@ -427,6 +427,36 @@ TEST_CASE("the host kernel shows the clock, moves batch_count round by round, an
   REQUIRE(rig.registers().now_ns == 7);
 }
 
+TEST_CASE("packets that read the tables are done once batch_count moved twice, and not before", "[csim]") {
+  Rig rig(true);
+  TopCard card(rig);
+  rig.add_outbound(0);
+  const auto counted = [&] { return rig.counter(Counter::kSealed) == 2; };
+  card.look();  // a round begins
+  card.run(Port::kInner);
+  card.run(Port::kOuter);
+  for (int i = 0; i < 2; ++i) {
+    feed(card.encrypt().in, rig.inner_frame(0));
+    card.run(Port::kInner);  // behind its token, with what stands in the tables now
+    drain(card.encrypt().wire);
+  }
+  const std::uint64_t since = rig.registers().batch_count;
+  bool early = false;
+  for (int i = 0; i < 8 && !batches_over(since, rig.registers().batch_count); ++i) {
+    rig.now_ns += kTokenEveryNs;
+    card.look();
+    early = early || (rig.registers().batch_count != since && !counted());
+    for (const Port port : {Port::kInner, Port::kOuter}) {
+      if (!(port == Port::kInner ? card.encrypt() : card.decrypt()).inject.empty()) {
+        card.run(port);
+      }
+    }
+    REQUIRE((counted() || !batches_over(since, rig.registers().batch_count)));
+  }
+  REQUIRE(early);  // one move came while the packet was still inside
+  REQUIRE(batches_over(since, rig.registers().batch_count));
+}
+
 TEST_CASE("while a standby is being handed the service, what arrives waits on the wires, and the host's frames pass",
           "[csim]") {
   Rig rig(true);
