@@ -66,11 +66,11 @@ def setting(context, establish=True, extra_ha="", patience=1, driver="soft", **p
 
 
 @contextmanager
-def fast_setting(context, extra_ha="", patience=10):
+def fast_setting(context, extra_ha="", patience=10, driver="soft"):
     """As setting(), but the peer is a Tandem gateway, for rates beyond strongSwan's ESP in user space."""
     context.need_pair()
     with net.Topology(far=True) as topology:
-        pair = Pair(topology, context.binaries, extra_ha=extra_ha, patience=patience)
+        pair = Pair(topology, context.binaries, extra_ha=extra_ha, patience=patience, driver=driver)
         pair.start()
         peer = TandemPeer(topology, context.binaries)
         peer.start()

@@ -16,9 +16,9 @@ ROUNDS_MAX = 3
 SPREAD_S = 1.0
 
 
-def _round(made, program, takeovers, draw):
+def _round(made, program, takeovers, draw, rate):
     """Traffic during so many takeovers; returns its flows and what the cards counted."""
-    traffic = Traffic(made.topology, program, rate=RATE, bulk_mbit=0)
+    traffic = Traffic(made.topology, program, rate=rate, bulk_mbit=0)
     traffic.start()
     for _ in range(takeovers):
         made.active, made.standby = made.pair.wait_paired()
@@ -33,19 +33,24 @@ def _round(made, program, takeovers, draw):
     return flows
 
 
-def test_planned_takeovers_under_load_lose_nothing(context):
-    """10,000 packets/s through the pair, the service goes over and back: every packet arrives, once"""
+def planned_takeovers(context, rate, **setting):
+    """Rounds of planned takeovers at `rate` packets/s each way, until one lost nothing; none may accept one twice."""
     draw = random.Random(f"{context.seed}-hitless")
-    with fast_setting(context) as made:
+    with fast_setting(context, **setting) as made:
         # A machine that is busy elsewhere loses packets in the lab's wires too: one round of three has to be clean. A
         # takeover that is not hitless loses in every one.
         for _ in range(ROUNDS_MAX):
-            flows = _round(made, context.program("demo_traffic"), 2 * max(1, context.repeat), draw)
+            flows = _round(made, context.program("demo_traffic"), 2 * max(1, context.repeat), draw, rate)
             for way, flow in flows.items():
-                assert flow.sent > RATE // 2, f"{way}: too little traffic to prove anything"
+                assert flow.sent > rate // 2, f"{way}: too little traffic to prove anything"
                 assert not flow.repeated, f"{way}: {len(flow.repeated)} packets accepted twice"
             if not any(flow.lost for flow in flows.values()):
                 return
         cards = {member.name: {name: count for name, count in member.control("counters")["card"].items() if count}
                  for member in made.pair.members.values()}
         raise AssertionError(f"packets lost in every round; cards {cards}")
+
+
+def test_planned_takeovers_under_load_lose_nothing(context):
+    """10,000 packets/s through the pair, the service goes over and back: every packet arrives, once"""
+    planned_takeovers(context, RATE)
