@@ -79,6 +79,7 @@ struct Guess {
   InboundPolicy policy;  // without its selectors
   Credit credit;
   ReplayGuess replay;
+  std::uint32_t word;  // of the ring, that holds the number's bit
 };
 
 inline void guess_item(const Line* policy, Stream<Line>& lines, Guess& guess) {
@@ -99,6 +100,7 @@ inline void guess_item(const Line* policy, Stream<Line>& lines, Guess& guess) {
   }
   guess.replay =
       replay_guess(state.state, replay_check_in(guess.policy, guess.credit, item.moment, item.outer.sequence));
+  guess.word = ring_word(guess.replay.number, guess.replay.window);
 }
 
 // A step takes a line of a policy, or a packet, whose word of the window is asked for. II kOpenClocks.
@@ -128,7 +130,7 @@ guess_packets:
         guess_item(policies[policy_row(guess.item.slot)], lines, guess);
       }
       const std::uint32_t row = inbound_line(slots) + guess.item.slot * kInboundLines + kInboundStateLine +
-                                kStateHeads + guess.replay.word / kLineWords;
+                                kStateHeads + guess.word / kLineWords;
       asks.write(guess.item.step == Step::kOpen ? ask_run(row, 1) : ask_none());
       out.write(guess);
       done += 1;
@@ -188,7 +190,7 @@ open_packets:
     if (item.step == Step::kOpen) {
       std::uint64_t words[kLineWords];
       line_get(lines.read(), words);
-      open_packet(guess, words[guess.replay.word % kLineWords], item, open, task);
+      open_packet(guess, words[guess.word % kLineWords], item, open, task);
     } else if (open_unknown(item)) {
       item.report.events =
           unknown_spi(unknown, {item.outer.spi, item.outer.source, item.outer.source_port, item.moment.now_ns});

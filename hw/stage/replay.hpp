@@ -166,7 +166,6 @@ struct ReplayGuess {
   ReplayEdge edge;
   std::uint64_t number;
   std::uint32_t window;
-  std::uint32_t word;  // of the ring
 };
 
 // `state` may be older than the packets still on their way through the engine: that can only make a replay look new.
@@ -175,7 +174,6 @@ inline ReplayGuess replay_guess(const InboundState& state, const ReplayCheckIn& 
   out.window = window_size(in.window);
   out.edge = replay_edge(state, in.instance, in.credit, in.moment);
   out.number = replay_number(out.edge.right_edge, out.window, in.sequence, in.esn);
-  out.word = ring_word(out.number, out.window);
   return out;
 }
 
@@ -188,7 +186,10 @@ struct ReplayCheckOut {
 inline ReplayCheckOut replay_check(const InboundState& state, const ReplayCheckIn& in) {
   const ReplayGuess guess = replay_guess(state, in);
   ReplayCheckOut out = {proceed(), guess.number};
-  if (replay_seen(state.seen[guess.word], guess.edge, guess.window, guess.number)) {
+  // Nearly all numbers are new, and of those no word is asked.
+  const bool newest = guess.number > guess.edge.right_edge;
+  const std::uint64_t word = newest ? 0 : state.seen[ring_word(guess.number, guess.window)];
+  if (replay_seen(word, guess.edge, guess.window, guess.number)) {
     out.outcome = drop(Counter::kDropReplay);
   }
   return out;
