@@ -144,6 +144,7 @@ class Node final : public MemberPort {
   std::uint16_t first_incarnation_ = 0;  // for a mutant
   std::unique_ptr<ha::HeartbeatCore> heartbeat_;
   std::unique_ptr<ha::WitnessCore> witness_;
+  TimePoint witness_told_at_{};
   std::unique_ptr<ha::Member> member_;
   SessionSeam seam_;
   Knowledge last_knowledge_;

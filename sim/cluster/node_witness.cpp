@@ -37,8 +37,10 @@ void Node::witness_beat() {
 
 void Node::tell_witness(const ha::Member::Output& output) {
   if (!witness_) return;
+  // In their order, as into one queue.
   const auto tell = [this](auto input) {
-    post(Thread::kWitness, dice_.between(kWakeMin, kWakeMax), [this, input] { witness_step(input); });
+    witness_told_at_ = std::max(witness_told_at_, env_.clock.now() + dice_.between(kWakeMin, kWakeMax));
+    post(Thread::kWitness, witness_told_at_ - env_.clock.now(), [this, input] { witness_step(input); });
   };
   if (output.witness) {
     tell([this, facts = *output.witness](TimePoint at, TimePoint echoed) {
