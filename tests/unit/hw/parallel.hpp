@@ -126,8 +126,8 @@ class Parallel {
   void drain_wire(Port port, bool slow) {
     Stream<Word>& wire = path(port).wire_out;
     std::vector<Octets>& out = port == Port::kInner ? outer_ : inner_;
-    add("wire out", [this, &wire, &out, slow] {
-      Octets frame;
+    Octets& frame = port == Port::kInner ? outer_part_ : inner_part_;  // not of the process: those do not end
+    add("wire out", [this, &wire, &out, &frame, slow] {
       for (;;) {
         for (std::uint32_t rest = slow ? random_() % 8 : 0; rest > 0; --rest) {
           moved();
@@ -260,6 +260,7 @@ class Parallel {
   bool quiet_ = false;  // nothing moved in the round before
   std::uint64_t moves_ = 0, tokens_ = 0, at_token_ = ~std::uint64_t{0};
   std::vector<Octets> outer_, inner_;
+  Octets outer_part_, inner_part_;
   std::vector<Leaving> left_;
   std::vector<std::unique_ptr<Process>> processes_;
 };
