@@ -193,7 +193,8 @@ void WitnessCore::swap(TimePoint now, std::uint64_t activation, bool solo, Witne
 void WitnessCore::advance_active(TimePoint now, WitnessStep& step) {
   if (!key_known_ || lost_told_) return;
   const bool ours = key_ && is_ours(*key_);
-  if (ours && solo_ && fresh_since_ != kNever && now - fresh_since_ >= config_.settle) {
+  // Also where a swap to "paired" got no answer and was not carried out: S is over then, the key still says solo.
+  if (ours && key_->solo && fresh_since_ != kNever && now - fresh_since_ >= config_.settle) {
     if (lease_lives(now)) swap(now, facts_.activation, false, step);
   } else if (ours && !solo_ && !fresh(now)) {
     if (lease_lives(now)) swap(now, facts_.activation, true, step);

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+// What one member writes to the witness, request by request (host/ha/witness.hpp).
+#include "host/ha/witness.hpp"
+
+#include <catch2/catch.hpp>
+#include <string>
+
+namespace tandem::ha {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+// An active member and an etcd that serves it alone, millisecond by millisecond.
+struct Scene {
+  WitnessCore core{WitnessConfig{}};
+  TimePoint now = from_ns(1'000'000'000);
+  TimePoint echoed = now;
+  bool hears = true;    // the partner echoes
+  bool reaches = true;  // requests are carried out and answered
+  std::string value;
+  std::int64_t revision = 0;
+
+  Scene() {
+    carry(core.set_facts(now, echoed, {true, 1, 0}));
+    run_for(milliseconds(200));
+  }
+
+  WitnessReply serve(const WitnessAsk& ask) {
+    if (!reaches) return WitnessFailure{"unreachable", false};
+    if (const auto* grant = std::get_if<LeaseGrant>(&ask)) return LeaseAnswer{7, grant->ttl_s};
+    if (std::holds_alternative<LeaseKeep>(ask)) return LeaseAnswer{7, 3};
+    KeyAnswer answer;
+    if (const auto* swap = std::get_if<KeySwap>(&ask); swap != nullptr && swap->expected == revision) {
+      value = swap->value;
+      ++revision;
+      answer.swapped = true;
+    }
+    answer.present = !value.empty();
+    answer.value = value;
+    answer.mod_revision = revision;
+    answer.create_revision = 1;
+    return answer;
+  }
+  void carry(const WitnessStep& step) {
+    for (const WitnessRequest& request : step.requests) {
+      carry(core.reply(now, echoed, request.number, serve(request.ask)));
+    }
+  }
+  void run_for(Duration time) {
+    for (const TimePoint end = now + time; now < end; now += milliseconds(1)) {
+      if (hears) echoed = now;
+      carry(core.tick(now, echoed));
+    }
+  }
+};
+
+}  // namespace
+
+TEST_CASE("the key says whether the partner hears its owner, and follows a change", "[N7]") {
+  Scene scene;
+  CHECK(scene.value == "1:1:paired");
+  scene.hears = false;
+  scene.run_for(milliseconds(30));
+  CHECK(scene.value == "1:1:solo");
+  CHECK(scene.core.view(scene.now).by_witness);
+  scene.hears = true;
+  scene.run_for(milliseconds(90));
+  CHECK(scene.value == "1:1:solo");
+  scene.run_for(milliseconds(100));
+  CHECK(scene.value == "1:1:paired");
+  CHECK_FALSE(scene.core.view(scene.now).by_witness);
+}
+
+TEST_CASE("a mark of \"paired\" that the witness did not get is made once it is back", "[N7]") {
+  Scene scene;
+  scene.hears = false;
+  scene.run_for(milliseconds(30));
+  REQUIRE(scene.value == "1:1:solo");
+  scene.hears = true;
+  scene.run_for(milliseconds(90));
+  scene.reaches = false;  // as the echoes have been fresh for long enough
+  scene.run_for(seconds(2));
+  CHECK(scene.value == "1:1:solo");
+  CHECK_FALSE(scene.core.view(scene.now).by_witness);
+  scene.reaches = true;
+  scene.run_for(seconds(1));
+  CHECK(scene.value == "1:1:paired");
+}
+
+}  // namespace tandem::ha
