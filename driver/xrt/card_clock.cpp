@@ -20,7 +20,7 @@ constexpr int kLooksAtOpen = 200'000;
 constexpr int kLooksLater = 2'000;
 constexpr std::uint64_t kStandsStillNs = 1'000'000'000;
 constexpr std::chrono::milliseconds kClockPause{10};
-constexpr int kClockSamplesMax = 200;
+constexpr int kClockSamplesMax = 1000;
 constexpr int kClockLooks = 4;      // a sample is the best of them
 constexpr int kClockWrongMin = 10;  // samples in a row before a rate counts as wrong: one may have been held up
 constexpr std::size_t kLine = 64;
