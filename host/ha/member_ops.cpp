@@ -94,6 +94,8 @@ void Member::witness(TimePoint now, const WitnessEvent& event) {
     log_.warning("the witness agreed too late");
     output_.release = true;
   } else if (const auto* refused = std::get_if<ClaimRefused>(&event)) {
+    // It may have been carried out all the same: a key of ours that nobody uses would keep the partner out.
+    output_.release = !(lead_ && lead_->taking_back);
     lead_.reset();
     if (refused->why != std::exchange(refusal_, refused->why)) log_.warning("not going active: " + refused->why);
   } else if (const auto* lost = std::get_if<OwnershipLost>(&event); lost != nullptr && role_ == Role::kActive) {
@@ -121,6 +123,7 @@ void Member::claim_again(TimePoint now) {
   }
   const PartnerView partner = hooks_.partner();
   const std::uint32_t next = std::max(epoch_, partner.epoch) + 1;
+  if (partner.role == Role::kStandby || active_is_silent(now)) claim_again_at_ = now + kClaimAgain;
   if (!link_.is_joined()) {
     if (active_is_silent(now) && now >= refused_until_) lead(now, Cause::kAddressesOnly, next);
   } else if (partner.role == Role::kStandby && handover_deadline_ == kNever && is_first_of_standbys(*partner_hello_)) {

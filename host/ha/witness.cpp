@@ -65,6 +65,7 @@ void WitnessCore::send(TimePoint now, Lane& lane, WitnessAsk ask, WitnessStep& s
 
 void WitnessCore::failed(TimePoint now, Lane& lane, const std::string& text) {
   lane.number = 0;
+  if (std::holds_alternative<KeySwap>(lane.ask)) key_known_ = false;  // it may have been carried out all the same
   // In a hurry only where somebody waits for the answer.
   lane.not_before = now + (claim_ || (facts_.active && !fresh(now)) ? config_.retry : 10 * config_.retry);
   ++failures_;
