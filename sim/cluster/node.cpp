@@ -323,7 +323,8 @@ void Node::send_ike(const std::vector<ike::Datagram>& datagrams) {
     card_->inner().set_now(to_ns(now()));
     const auto peer = peer_of(datagram.remote.address.ipv4_value(), env_.plan.peers.size());
     if (!owns_addresses_ || card_still() || !card_->inner().may_speak() || !peer) continue;
-    env_.check.n1.ike(ByteView(datagram.octets).subspan(marker), name_);
+    // A NAT keepalive is shorter than the marker.
+    if (datagram.octets.size() > marker) env_.check.n1.ike(ByteView(datagram.octets).subspan(marker), name_);
     env_.network.ike_to_peer(*peer, {datagram.remote, datagram.local, datagram.octets});
   }
 }

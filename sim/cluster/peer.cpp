@@ -86,7 +86,8 @@ void Peer::apply(ike::Step step) {
   for (ike::Step::Gated& gated : step.gated) datagrams.push_back(std::move(gated.datagram));
   for (const ike::Datagram& datagram : datagrams) {
     const std::size_t marker = datagram.local.port == 4500 ? 4 : 0;
-    const ByteView message = ByteView(datagram.octets).subspan(marker);
+    // A NAT keepalive is shorter than the marker.
+    const ByteView message = ByteView(datagram.octets).subspan(std::min(marker, datagram.octets.size()));
     if (message.size() > 19 && message[18] == kExchangeInit && (message[19] & kFlagResponse) == 0) {
       ++init_requests_;
       env_.story.tell(name_, "sends IKE_SA_INIT");
