@@ -241,6 +241,9 @@ void Member::verdict(TimePoint now, Verdict verdict) {
       break;
     case Verdict::kLeaseBack:
       log_.info("lease renewed after a lapse");
+      // A partner that led meanwhile has drawn the neighbours to itself.
+      announces_left_ = kAnnounces;
+      announce(now);
       break;
   }
 }

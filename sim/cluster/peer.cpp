@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sim/cluster/peer.hpp"
 
+#include <algorithm>
+
 namespace tandem::sim {
 namespace {
 
