@@ -80,8 +80,6 @@ HmacKey::HmacKey(Hash hash, ByteView key)
 }
 
 HmacKey::~HmacKey() = default;
-HmacKey::HmacKey(HmacKey&& other) noexcept = default;
-HmacKey& HmacKey::operator=(HmacKey&& other) noexcept = default;
 
 SecretBytes HmacKey::sum(std::initializer_list<ByteView> parts) const {
   EVP_MAC_CTX* const mac = context_->mac.get();

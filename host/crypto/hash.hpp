@@ -33,8 +33,6 @@ class HmacKey {
   // A key of any length, empty too.
   HmacKey(Hash hash, ByteView key);
   ~HmacKey();
-  HmacKey(HmacKey&& other) noexcept;
-  HmacKey& operator=(HmacKey&& other) noexcept;
 
   // Over the concatenated parts, untruncated.
   SecretBytes sum(std::initializer_list<ByteView> parts) const;

@@ -174,9 +174,7 @@ void Sad::end_idle_routes() {
     const auto carrier = pairs_.find(route->second.carrier);
     if (carrier != pairs_.end() && carrier->second.carries_outbound) continue;
     route->second.carrier = 0;
-    forget_flows(route->second);
-    if (auto set = card_.set_route(number, 0); !set) log_.error("card: " + set.error().text);
-    spd_.remove_route(number);
+    close_route(number);
   }
 }
 
@@ -217,10 +215,14 @@ void Sad::remove(std::uint32_t spi_in) {
   if (--route.pairs == 0) drop_route(entry.route);
 }
 
-void Sad::drop_route(std::uint32_t route) {
+void Sad::close_route(std::uint32_t route) {
   forget_flows(routes_[route]);
   if (auto set = card_.set_route(route, 0); !set) log_.error("card: " + set.error().text);
   spd_.remove_route(route);
+}
+
+void Sad::drop_route(std::uint32_t route) {
+  close_route(route);
   routes_.erase(route);
 }
 

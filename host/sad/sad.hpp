@@ -126,6 +126,8 @@ class Sad {
   driver::CardResult<> write_policies(const SaPair& pair, const card::Credit& out, const card::Credit& in);
   void point_route(const SaPair& pair);
   void empty_slot(std::uint32_t index);
+  // Nothing is decided for it any more, and the card sends nothing by it.
+  void close_route(std::uint32_t route);
   void drop_route(std::uint32_t route);
   void forget_refusals();
   void forget_flows(Route& route);
