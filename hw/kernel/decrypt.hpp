@@ -73,42 +73,52 @@ inbound_asks:
   }
 }
 
-// A packet whose SA is known, with the number that it claims.
+// What is known of a packet by its SA, beside its item: the number that it claims, and what its task takes of the
+// policy.
 struct Guess {
-  Item item;
-  InboundPolicy policy;  // without its selectors
-  Credit credit;
   ReplayGuess replay;
   std::uint32_t word;  // of the ring, that holds the number's bit
+  ReplayUpdateIn update;
+  std::uint32_t selector_count;
+  std::uint8_t key[32];
+  std::uint8_t salt[4];
 };
 
-inline void guess_item(const Line* policy, Stream<Line>& lines, Guess& guess) {
+inline std::uint32_t open_octets(const Item& item) {
+  return item.outer.esp_octets - kEspHeaderOctets - kEspIvOctets - kEspIcvOctets;
+}
+
+inline void guess_item(const Line* policy, Stream<Line>& lines, Item& item, Guess& guess) {
   InboundTerms terms = {};
   fields_load(policy, terms);
-  guess.policy = terms.policy;
-  const Line credit = lines.read();
-  fields_load(&credit, guess.credit);
+  const InboundPolicy& known = terms.policy;
+  const Line line = lines.read();
+  Credit credit = {};
+  fields_load(&line, credit);
   Line head[kStateHeads];
   head[0] = lines.read();
   StateHead state = {};
   fields_load(head, state);
-  const Item& item = guess.item;
-  const Outcome found = spi_lookup({item.outer.spi, guess.policy.spi, guess.policy.flags});
+  const Outcome found = spi_lookup({item.outer.spi, known.spi, known.flags});
   if (found.fate != Fate::kContinue) {
-    item_end(guess.item, found);
+    item_end(item, found);
     return;
   }
-  guess.replay =
-      replay_guess(state.state, replay_check_in(guess.policy, guess.credit, item.moment, item.outer.sequence));
+  guess.replay = replay_guess(state.state, replay_check_in(known, credit, item.moment, item.outer.sequence));
   guess.word = ring_word(guess.replay.number, guess.replay.window);
+  guess.update = replay_update_in(known, credit, item.moment, guess.replay.number, open_octets(item), item.outer.source,
+                                  item.outer.source_port);
+  guess.selector_count = known.selector_count;
+  copy_octets(guess.key, known.key, 32);
+  copy_octets(guess.salt, known.salt, 4);
 }
 
 // A step takes a line of a policy, or a packet, whose word of the window is asked for. II kOpenClocks.
 inline void guess_stage(Stream<Item>& in, Stream<Line>& lines, std::uint32_t slots, Stream<Ask>& asks,
-                        Stream<Guess>& out, std::uint32_t packets) {
+                        Stream<Item>& items, Stream<Guess>& guesses, std::uint32_t packets) {
   static Line policies[kPolicyRows][kSelectorLine];
 #pragma HLS ARRAY_PARTITION variable = policies dim = 2 complete
-  Guess guess = {};
+  Item item = {};
   std::uint32_t left = 0;  // lines of its policy
   bool under_way = false;
 guess_packets:
@@ -117,38 +127,38 @@ guess_packets:
 #pragma HLS PIPELINE II = 4 style = flp
     model_step(kOpenClocks);
     if (!under_way) {
-      guess = Guess{};
-      guess.item = in.read();
-      left = guess.item.step == Step::kOpen && guess.item.policy_follows ? kSelectorLine : 0;
+      item = in.read();
+      left = item.step == Step::kOpen && item.policy_follows ? kSelectorLine : 0;
     }
     under_way = left != 0;
     if (under_way) {
-      policies[policy_row(guess.item.slot)][kSelectorLine - left] = lines.read();
+      policies[policy_row(item.slot)][kSelectorLine - left] = lines.read();
       left -= 1;
     } else {
-      if (guess.item.step == Step::kOpen) {
-        guess_item(policies[policy_row(guess.item.slot)], lines, guess);
+      Guess guess = {};
+      if (item.step == Step::kOpen) {
+        guess_item(policies[policy_row(item.slot)], lines, item, guess);
       }
-      const std::uint32_t row = inbound_line(slots) + guess.item.slot * kInboundLines + kInboundStateLine +
-                                kStateHeads + guess.word / kLineWords;
-      asks.write(guess.item.step == Step::kOpen ? ask_run(row, 1) : ask_none());
-      out.write(guess);
+      const std::uint32_t row =
+          inbound_line(slots) + item.slot * kInboundLines + kInboundStateLine + kStateHeads + guess.word / kLineWords;
+      asks.write(item.step == Step::kOpen ? ask_run(row, 1) : ask_none());
+      items.write(item);
+      guesses.write(guess);
       done += 1;
     }
   }
 }
 
-inline void open_request(const Guess& guess, GcmJob& job) {
-  const Item& item = guess.item;
+inline void open_request(const Guess& guess, const Item& item, GcmJob& job) {
   GcmRequestIn request = {};
-  copy_octets(request.salt, guess.policy.salt, 4);
+  copy_octets(request.salt, guess.salt, 4);
   copy_octets(request.iv, item.iv, kEspIvOctets);
   request.number = guess.replay.number;
   request.spi = item.outer.spi;
-  request.esn = (guess.policy.flags & kSaEsn) != 0;
+  request.esn = (guess.update.flags & kSaEsn) != 0;
   gcm_request(request, job);
-  job.octets = item.outer.esp_octets - kEspHeaderOctets - kEspIvOctets - kEspIcvOctets;
-  job.key256 = (guess.policy.flags & kSaKey256) != 0;
+  job.octets = open_octets(item);
+  job.key256 = (guess.update.flags & kSaKey256) != 0;
 }
 
 // Early replay check of a packet, and its task.
@@ -160,12 +170,11 @@ inline void open_packet(const Guess& guess, std::uint64_t word, Item& item, Open
     return;
   }
   GcmJob job = {};
-  open_request(guess, job);
-  task = make_task(job, item.slot, guess.policy.key, false);
+  open_request(guess, item, job);
+  task = make_task(job, item.slot, guess.key, false);
   open.opening = Opening::kOpen;
-  open.update = replay_update_in(guess.policy, guess.credit, item.moment, replay.number, job.octets, item.outer.source,
-                                 item.outer.source_port);
-  open.selector_count = guess.policy.selector_count;
+  open.update = guess.update;
+  open.selector_count = guess.selector_count;
 }
 
 // A packet of no SA, found out by spi_stage or guess_stage.
@@ -175,16 +184,16 @@ inline bool open_unknown(const Item& item) {
 }
 
 // II kOpenClocks. Carries when an unknown SPI was last told of.
-inline void open_stage(Stream<Guess>& in, Stream<Line>& lines, Stream<Task>& tasks, Stream<OpenPlan>& opens,
-                       Stream<Item>& out, std::uint32_t packets) {
+inline void open_stage(Stream<Item>& in, Stream<Guess>& guesses, Stream<Line>& lines, Stream<Task>& tasks,
+                       Stream<OpenPlan>& opens, Stream<Item>& out, std::uint32_t packets) {
   static UnknownSpi unknown;
 open_packets:
   for (std::uint32_t n = 0; n < packets; ++n) {
 #pragma HLS LOOP_TRIPCOUNT max = 1000000
 #pragma HLS PIPELINE II = 4 style = flp
     model_step(kOpenClocks);
-    const Guess guess = in.read();
-    Item item = guess.item;
+    Item item = in.read();
+    const Guess guess = guesses.read();
     OpenPlan open = {};
     Task task = {};
     if (item.step == Step::kOpen) {

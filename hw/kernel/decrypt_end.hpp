@@ -118,8 +118,8 @@ deliver_packets:
 
 // One word of what waits on each way. True: `out` goes on.
 inline bool send_word(const Send& send, Mover& mover, Stream<Word>& plain, Stream<Word>& raw, Word& out) {
-  Word plain_word;
-  Word raw_word;
+  Word plain_word = zero_word<Word>();
+  Word raw_word = zero_word<Word>();
   if (mover.index < send.plain.words) {
     plain_word = plain.read();
   }
@@ -151,7 +151,7 @@ send_words:
       send = sends.read();
       mover = mover_begin(send.prefix, send.prefix_octets);
     }
-    Word out;
+    Word out = zero_word<Word>();
     bool full = false;
     if (mover.index < send.plain.words || mover.index < send.raw.words) {
       full = send_word(send, mover, plain, raw, out);

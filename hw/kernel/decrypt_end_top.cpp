@@ -16,13 +16,13 @@ extern "C" void tandem_decrypt_end(Stream<Line>& plan, Stream<Word>& target, Str
 #pragma HLS INTERFACE axis port = wire
 #pragma HLS INTERFACE axis port = report
 #pragma HLS INTERFACE axis port = frame
-#pragma HLS INTERFACE m_axi port = config offset = slave bundle = config latency = 100 num_read_outstanding = \
-    4 max_read_burst_length = 16
-#pragma HLS INTERFACE m_axi port = entries offset = slave bundle = entries latency = 100 num_read_outstanding = \
-    128 max_read_burst_length = 16
-#pragma HLS INTERFACE m_axi port = hops offset = slave bundle = hops latency = 100 num_read_outstanding = \
-    128 max_read_burst_length = 2
-#pragma HLS INTERFACE m_axi port = states offset = slave bundle = states num_write_outstanding = \
+#pragma HLS INTERFACE m_axi port = config offset = slave bundle = config depth = kBenchLines latency = \
+    100 num_read_outstanding = 4 max_read_burst_length = 16
+#pragma HLS INTERFACE m_axi port = entries offset = slave bundle = entries depth = kBenchLines latency = \
+    100 num_read_outstanding = 128 max_read_burst_length = 16
+#pragma HLS INTERFACE m_axi port = hops offset = slave bundle = hops depth = kBenchLines latency = \
+    100 num_read_outstanding = 128 max_read_burst_length = 2
+#pragma HLS INTERFACE m_axi port = states offset = slave bundle = states depth = kBenchLines num_write_outstanding = \
     32 max_write_burst_length = 2
 #pragma HLS INTERFACE s_axilite port = config
 #pragma HLS INTERFACE s_axilite port = entries

@@ -19,20 +19,20 @@ extern "C" void tandem_decrypt(Stream<Word>& wire, Stream<Word>& inject, Stream<
 #pragma HLS INTERFACE axis port = source
 #pragma HLS INTERFACE axis port = plan
 #pragma HLS INTERFACE axis port = clear
-#pragma HLS INTERFACE m_axi port = command offset = slave bundle = command latency = 100 num_read_outstanding = \
-    128 max_read_burst_length = 2
-#pragma HLS INTERFACE m_axi port = config offset = slave bundle = config latency = 100 num_read_outstanding = \
-    4 max_read_burst_length = 16
-#pragma HLS INTERFACE m_axi port = flows offset = slave bundle = flows latency = 100 num_read_outstanding = \
-    128 max_read_burst_length = 4
-#pragma HLS INTERFACE m_axi port = generations offset = slave bundle = generations latency = \
+#pragma HLS INTERFACE m_axi port = command offset = slave bundle = command depth = kBenchLines latency = \
+    100 num_read_outstanding = 128 max_read_burst_length = 2
+#pragma HLS INTERFACE m_axi port = config offset = slave bundle = config depth = kBenchLines latency = \
+    100 num_read_outstanding = 4 max_read_burst_length = 16
+#pragma HLS INTERFACE m_axi port = flows offset = slave bundle = flows depth = kBenchLines latency = \
+    100 num_read_outstanding = 128 max_read_burst_length = 4
+#pragma HLS INTERFACE m_axi port = generations offset = slave bundle = generations depth = kBenchLines latency = \
     100 num_read_outstanding = 64 max_read_burst_length = 2
-#pragma HLS INTERFACE m_axi port = entries offset = slave bundle = entries latency = 100 num_read_outstanding = \
-    128 max_read_burst_length = 4
-#pragma HLS INTERFACE m_axi port = windows offset = slave bundle = windows latency = 100 num_read_outstanding = \
-    128 max_read_burst_length = 2
-#pragma HLS INTERFACE m_axi port = hops offset = slave bundle = hops latency = 100 num_read_outstanding = \
-    128 max_read_burst_length = 2
+#pragma HLS INTERFACE m_axi port = entries offset = slave bundle = entries depth = kBenchLines latency = \
+    100 num_read_outstanding = 128 max_read_burst_length = 4
+#pragma HLS INTERFACE m_axi port = windows offset = slave bundle = windows depth = kBenchLines latency = \
+    100 num_read_outstanding = 128 max_read_burst_length = 2
+#pragma HLS INTERFACE m_axi port = hops offset = slave bundle = hops depth = kBenchLines latency = \
+    100 num_read_outstanding = 128 max_read_burst_length = 2
 #pragma HLS INTERFACE s_axilite port = command
 #pragma HLS INTERFACE s_axilite port = config
 #pragma HLS INTERFACE s_axilite port = flows
@@ -67,6 +67,7 @@ extern "C" void tandem_decrypt(Stream<Word>& wire, Stream<Word>& inject, Stream<
   Stream<Item> found;
   Stream<Ask> entry_asks;
   Stream<Line> entry_lines;
+  Stream<Item> guessed;
   Stream<Guess> guesses;
   Stream<Ask> window_asks;
   Stream<Line> window_lines;
@@ -97,6 +98,7 @@ extern "C" void tandem_decrypt(Stream<Word>& wire, Stream<Word>& inject, Stream<
 #pragma HLS STREAM variable = found depth = 64
 #pragma HLS STREAM variable = entry_asks depth = 4
 #pragma HLS STREAM variable = entry_lines depth = 256
+#pragma HLS STREAM variable = guessed depth = 64
 #pragma HLS STREAM variable = guesses depth = 64
 #pragma HLS STREAM variable = window_asks depth = 4
 #pragma HLS STREAM variable = window_lines depth = 128
@@ -120,9 +122,9 @@ extern "C" void tandem_decrypt(Stream<Word>& wire, Stream<Word>& inject, Stream<
   read_stage(generation_asks, generations, generation_lines, packets);
   inbound_ask_stage(named, generation_lines, slots, entry_asks, found, packets);
   read_stage(entry_asks, entries, entry_lines, packets);
-  guess_stage(found, entry_lines, slots, window_asks, guesses, packets);
+  guess_stage(found, entry_lines, slots, window_asks, guessed, guesses, packets);
   read_stage(window_asks, windows, window_lines, packets);
-  open_stage(guesses, window_lines, tasks, opens, checked, packets);
+  open_stage(guessed, guesses, window_lines, tasks, opens, checked, packets);
   key_stage<1>(tasks, key, job, packets);
   hop_ask_stage(checked, hop_asks, leaving, packets);
   read_stage(hop_asks, hops, hop_lines, packets);

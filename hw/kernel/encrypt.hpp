@@ -192,7 +192,7 @@ inline void seal_step(SealChip& chip, SealRun& run, Stream<Line>& lines, Item& i
   chip.states[item.slot] = row;
   recent_push(run.recents, item.slot, row);
   writes.write({changed ? kOutboundLine + item.slot * kOutboundLines + kOutboundStateLine : kNowhere, false, row});
-  Line total;
+  Line total = zero_word<Line>();
   word_set(total, 0, 64, run.sealed_total);
   writes.write({task.wanted ? kSealedTotalLine : kNowhere, true, total});
 }
@@ -202,6 +202,7 @@ inline void seal_step(SealChip& chip, SealRun& run, Stream<Line>& lines, Item& i
 inline void seal_stage(Stream<Item>& in, Stream<Line>& lines, Stream<Task>& tasks, Stream<Item>& out,
                        Stream<Write>& writes, std::uint32_t packets) {
   static SealChip chip;
+#pragma HLS DISAGGREGATE variable = chip
 #pragma HLS BIND_STORAGE variable = chip.states type = ram_2p impl = uram
 #pragma HLS ARRAY_PARTITION variable = chip.policies dim = 2 complete
 #pragma HLS DEPENDENCE variable = chip.states type = inter direction = RAW distance = 3 true
@@ -229,7 +230,7 @@ seal_packets:
       if (item.step == Step::kSeal) {
         seal_step(chip, run, lines, item, task, writes);
       } else {
-        writes.write({kNowhere, true, Line()});
+        writes.write({kNowhere, true, zero_word<Line>()});
       }
       tasks.write(task);
       out.write(item);
@@ -283,7 +284,7 @@ join_words:
     }
     under_way = join.payload != Payload::kNone;
     const bool engine = join.payload == Payload::kEngine;
-    Word out;
+    Word out = zero_word<Word>();
     bool full = false;
     if (under_way && mover.index * kWordDataOctets < join.octets) {
       std::uint8_t octets[kWordDataOctets];

@@ -19,21 +19,21 @@ extern "C" void tandem_encrypt(Stream<Word>& wire, Stream<Word>& inject, Stream<
 #pragma HLS INTERFACE axis port = source
 #pragma HLS INTERFACE axis port = plan
 #pragma HLS INTERFACE axis port = clear
-#pragma HLS INTERFACE m_axi port = command offset = slave bundle = command latency = 100 num_read_outstanding = \
-    128 max_read_burst_length = 2
-#pragma HLS INTERFACE m_axi port = config offset = slave bundle = config latency = 100 num_read_outstanding = \
-    4 max_read_burst_length = 16
-#pragma HLS INTERFACE m_axi port = flows offset = slave bundle = flows latency = 100 num_read_outstanding = \
-    128 max_read_burst_length = 4
-#pragma HLS INTERFACE m_axi port = routes offset = slave bundle = routes latency = 100 num_read_outstanding = \
-    128 max_read_burst_length = 2
-#pragma HLS INTERFACE m_axi port = generations offset = slave bundle = generations latency = \
+#pragma HLS INTERFACE m_axi port = command offset = slave bundle = command depth = kBenchLines latency = \
+    100 num_read_outstanding = 128 max_read_burst_length = 2
+#pragma HLS INTERFACE m_axi port = config offset = slave bundle = config depth = kBenchLines latency = \
+    100 num_read_outstanding = 4 max_read_burst_length = 16
+#pragma HLS INTERFACE m_axi port = flows offset = slave bundle = flows depth = kBenchLines latency = \
+    100 num_read_outstanding = 128 max_read_burst_length = 4
+#pragma HLS INTERFACE m_axi port = routes offset = slave bundle = routes depth = kBenchLines latency = \
+    100 num_read_outstanding = 128 max_read_burst_length = 2
+#pragma HLS INTERFACE m_axi port = generations offset = slave bundle = generations depth = kBenchLines latency = \
     100 num_read_outstanding = 64 max_read_burst_length = 2
-#pragma HLS INTERFACE m_axi port = entries offset = slave bundle = entries latency = 100 num_read_outstanding = \
-    128 max_read_burst_length = 4
-#pragma HLS INTERFACE m_axi port = hops offset = slave bundle = hops latency = 100 num_read_outstanding = \
-    128 max_read_burst_length = 2
-#pragma HLS INTERFACE m_axi port = states offset = slave bundle = states num_write_outstanding = \
+#pragma HLS INTERFACE m_axi port = entries offset = slave bundle = entries depth = kBenchLines latency = \
+    100 num_read_outstanding = 128 max_read_burst_length = 4
+#pragma HLS INTERFACE m_axi port = hops offset = slave bundle = hops depth = kBenchLines latency = \
+    100 num_read_outstanding = 128 max_read_burst_length = 2
+#pragma HLS INTERFACE m_axi port = states offset = slave bundle = states depth = kBenchLines num_write_outstanding = \
     32 max_write_burst_length = 2
 #pragma HLS INTERFACE s_axilite port = command
 #pragma HLS INTERFACE s_axilite port = config

@@ -54,7 +54,7 @@ engine_words:
     const std::uint32_t left = job.octets - at;
     const std::uint32_t count = left < kGcmWordOctets ? left : kGcmWordOctets;
     const bool last = left <= kGcmWordOctets;
-    Word word;
+    Word word = zero_word<Word>();
     if (!ended) {
       word = source.read();
       ended = word_get(word, kWordLastBit, 1) != 0;
@@ -63,8 +63,11 @@ engine_words:
     std::uint8_t octets[kGcmWordOctets];
     word_octets_get(word, kWordDataLow, octets, kGcmWordOctets);
     sum = gcm_hls_word<KernelLanes>(key, job.nonce, 2 + at / 16, seal, octets, count, sum);
-    Word out;
-    word_octets_set(out, kWordDataLow, octets, count);
+    Word out = zero_word<Word>();
+  engine_octets:
+    for (std::uint32_t i = 0; i < kGcmWordOctets; ++i) {
+      word_set(out, kWordDataLow + static_cast<int>(8 * i), 8, i < count ? octets[i] : 0);
+    }
     word_set(out, kWordKeepLow, 64, count == 64 ? ~std::uint64_t{0} : (std::uint64_t{1} << count) - 1);
     word_set(out, kWordLastBit, 1, last ? 1 : 0);
     word_set(out, kWordUserLow, kWordUserBits, word_get(word, kWordUserLow, kWordUserBits));
@@ -102,7 +105,7 @@ engine_rows:
   const GfElement sum = engine_payload(key, job, word_get(item, kEngineJobSealBit, 1) != 0, begun, source, target, bad);
   std::uint8_t octets[kGcmTagOctets];
   gcm_hls_end<KernelLanes>(key, job, sum, octets);
-  TagWord out;
+  TagWord out = zero_word<TagWord>();
   word_octets_set(out, kEngineTagLow, octets, kGcmTagOctets);
   word_set(out, kEngineTagMarkLow, 16, word_get(item, kEngineJobMarkLow, 16));
   word_set(out, kEngineTagBadBit, 1, bad ? 1 : 0);

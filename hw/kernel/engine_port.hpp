@@ -43,7 +43,7 @@ compare_key:
   gcm_image_expand(key, key256, image);
 key_rows:
   for (std::uint32_t n = 0; n < kEngineKeyRows; ++n) {
-    KeyWord row;
+    KeyWord row = zero_word<KeyWord>();
     word_octets_set(row, kEngineKeyDataLow, image.rows[n], 16);
     word_set(row, kEngineKeyIndexLow, 16, slot);
     word_set(row, kEngineKeyRowLow, 8, gcm_image_row(n));
@@ -55,7 +55,7 @@ key_rows:
 // `rows`: of keys that were sent and that this job or one behind it needs.
 inline void engine_job_send(const GcmJob& job, std::uint32_t slot, bool seal, std::uint32_t rows,
                             Stream<JobWord>& out) {
-  JobWord word;
+  JobWord word = zero_word<JobWord>();
   word_set(word, kEngineJobIndexLow, 16, slot);
   word_set(word, kEngineJobOctetsLow, 16, job.octets);
   word_set(word, kEngineJobAadOctetsLow, 8, job.aad_octets);

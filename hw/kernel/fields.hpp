@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Structs to and from wide words. Fields<T>::walk lists a struct's fields in order, kOctets is the room they take; a
-// reader or a writer goes through the list. Fields lie as in C, little-endian, each at a multiple of its size: a list
-// of a contract's struct is its layout.
+// reader or a writer goes through the list, and all of it is inlined, so that every place is a constant. Fields lie as
+// in C, little-endian, each at a multiple of its size: a list of a contract's struct is its layout.
 #pragma once
 
 #include <cstdint>
@@ -23,6 +23,7 @@ class FieldReader {
   explicit FieldReader(const std::uint64_t* words) : words_(words), at_(0) {}
   template <typename T>
   void value(T& out) {
+#pragma HLS INLINE
     const std::uint32_t size = sizeof(T);
     at_ = (at_ + size - 1) / size * size;
     const std::uint64_t mask = size == 8 ? ~std::uint64_t{0} : (std::uint64_t{1} << (8 * (size & 7u))) - 1;
@@ -30,6 +31,7 @@ class FieldReader {
     at_ += size;
   }
   void octets(std::uint8_t* out, std::uint32_t count) {
+#pragma HLS INLINE
   read_octets:
     for (std::uint32_t i = 0; i < count; ++i) {
 #pragma HLS LOOP_TRIPCOUNT max = 64
@@ -50,6 +52,7 @@ class FieldWriter {
   explicit FieldWriter(std::uint64_t* words) : words_(words), at_(0) {}
   template <typename T>
   void value(const T& in) {
+#pragma HLS INLINE
     const std::uint32_t size = sizeof(T);
     at_ = (at_ + size - 1) / size * size;
     const std::uint64_t mask = size == 8 ? ~std::uint64_t{0} : (std::uint64_t{1} << (8 * (size & 7u))) - 1;
@@ -57,6 +60,7 @@ class FieldWriter {
     at_ += size;
   }
   void octets(const std::uint8_t* in, std::uint32_t count) {
+#pragma HLS INLINE
   write_octets:
     for (std::uint32_t i = 0; i < count; ++i) {
 #pragma HLS LOOP_TRIPCOUNT max = 64
@@ -95,6 +99,7 @@ line_words_set:
 // The struct in the lines from `from` on.
 template <typename T>
 void fields_load(const Line* from, T& out) {
+#pragma HLS INLINE recursive
   constexpr std::uint32_t kLines = field_lines<T>();
   std::uint64_t words[kLines * kLineWords];
 load_lines:
@@ -108,6 +113,7 @@ load_lines:
 // From the last line up: who reads the first line meanwhile finds in the others nothing older than it.
 template <typename T>
 void fields_store(Line* to, T& in) {
+#pragma HLS INLINE recursive
   constexpr std::uint32_t kLines = field_lines<T>();
   std::uint64_t words[kLines * kLineWords] = {};
   FieldWriter writer(words);
@@ -115,7 +121,7 @@ void fields_store(Line* to, T& in) {
 store_lines:
   for (std::uint32_t i = 0; i < kLines; ++i) {
     const std::uint32_t at = kLines - 1 - i;
-    Line line;
+    Line line = zero_word<Line>();
     line_set(line, words + kLineWords * at);
     to[at] = line;
   }
@@ -124,6 +130,7 @@ store_lines:
 // The struct as field_lines<T>() beats of a stream.
 template <typename T>
 void fields_read(Stream<Line>& in, T& out) {
+#pragma HLS INLINE recursive
   constexpr std::uint32_t kLines = field_lines<T>();
   std::uint64_t words[kLines * kLineWords];
 read_beats:
@@ -136,13 +143,14 @@ read_beats:
 
 template <typename T>
 void fields_write(Stream<Line>& out, T& in) {
+#pragma HLS INLINE recursive
   constexpr std::uint32_t kLines = field_lines<T>();
   std::uint64_t words[kLines * kLineWords] = {};
   FieldWriter writer(words);
   Fields<T>::walk(writer, in);
 write_beats:
   for (std::uint32_t i = 0; i < kLines; ++i) {
-    Line line;
+    Line line = zero_word<Line>();
     line_set(line, words + kLineWords * i);
     out.write(line);
   }

@@ -20,6 +20,11 @@ struct WideWord {
 };
 using Word = WideWord<kWordBits>;
 
+template <typename W>
+W zero_word() {
+  return W();
+}
+
 // Fields of at most 64 bits that do not cross a multiple of 64.
 inline std::uint64_t word_mask(int bits) { return bits == 64 ? ~std::uint64_t{0} : (std::uint64_t{1} << bits) - 1; }
 template <int kBits>

@@ -8,6 +8,9 @@
 // Most reports only count and mark: a look takes a run of them at one in two clocks, counts on chip and writes what
 // changed at its end, without waiting for the memory. Everything else is done one by one. A look waits for one read, of
 // the inject ring's index: some 150 clocks.
+//
+// The memory is `volatile`: the host writes it too, so each read is one, and a record's words are written before the
+// index that shows them.
 #pragma once
 
 #include <cstdint>
@@ -122,7 +125,7 @@ inline void host_count(HostState& state, std::uint32_t counter) {
 static_assert(kCounters <= 64, "bits");
 
 // A call begins with what memory says.
-inline void host_begin(HostState& state, const std::uint64_t* memory) {
+inline void host_begin(HostState& state, const volatile std::uint64_t* memory) {
 begin_counts:
   for (std::uint32_t i = 0; i < kCounters; ++i) {
 #pragma HLS PIPELINE II = 1
@@ -132,7 +135,7 @@ begin_counts:
   state.consumed = memory[ring_consumed(offsetof(CardMemory, inject_index))];
 }
 
-inline void host_publish(HostState& state, std::uint64_t* memory) {
+inline void host_publish(HostState& state, volatile std::uint64_t* memory) {
 publish_counts:
   for (std::uint32_t i = 0; i < kCounters; ++i) {
 #pragma HLS PIPELINE II = 1
@@ -144,12 +147,13 @@ publish_counts:
 }
 
 // Room in a ring of `size` whose index lies at octet `ring`; `produced`: where.
-inline bool ring_room(const std::uint64_t* memory, std::size_t ring, std::uint32_t size, std::uint64_t& produced) {
+inline bool ring_room(const volatile std::uint64_t* memory, std::size_t ring, std::uint32_t size,
+                      std::uint64_t& produced) {
   produced = memory[ring_produced(ring)];
   return produced - memory[ring_consumed(ring)] < size;
 }
 
-inline void host_event(HostState& state, std::uint64_t* memory, Event& event) {
+inline void host_event(HostState& state, volatile std::uint64_t* memory, Event& event) {
   const std::size_t ring = offsetof(CardMemory, event_index);
   std::uint64_t produced = 0;
   if (!ring_room(memory, ring, kEventRingSize, produced)) {
@@ -167,7 +171,7 @@ event_words:
 }
 
 // A frame for the host: into the punt ring, or swallowed and counted when that is full or the frame too long.
-inline void host_frame(HostState& state, std::uint64_t* memory, const Report& report, Stream<Word>& frames) {
+inline void host_frame(HostState& state, volatile std::uint64_t* memory, const Report& report, Stream<Word>& frames) {
   const std::size_t ring = offsetof(CardMemory, punt_index);
   const bool fits = report.octets <= kFrameMax;
   std::uint64_t produced = 0;
@@ -214,7 +218,7 @@ constexpr std::uint32_t hop_mark_at(std::uint32_t mark) {
       (offsetof(CardMemory, next_hops) + (mark - 1) * sizeof(NextHop) + offsetof(NextHop, used)) / 4);
 }
 
-inline void host_marks(const Report& report, std::uint32_t* marks) {
+inline void host_marks(const Report& report, volatile std::uint32_t* marks) {
   if (report.flow_mark != 0) {
     marks[flow_mark_at(report.flow_mark)] = 1;
   }
@@ -231,7 +235,7 @@ inline bool report_slow(const Report& report) {
 
 // One packet's report: events in their order, marks, and exactly one counter.
 inline void host_report(HostState& state, std::uint32_t path, const Report& report, Stream<Word>& frames,
-                        std::uint64_t* memory, std::uint32_t* marks) {
+                        volatile std::uint64_t* memory, volatile std::uint32_t* marks) {
   model_step(kSlowReportClocks);
   if (report.exit == Exit::kToken) {
     state.token_out[path] = false;
@@ -257,7 +261,7 @@ report_kinds:
 
 // The reports of a path that are there, until one is slow: that one is then done with. II 2, the beats of a report.
 inline void host_reports(HostState& state, std::uint32_t path, Stream<Line>& reports, Stream<Word>& frames,
-                         std::uint64_t* memory, std::uint32_t* marks) {
+                         volatile std::uint64_t* memory, volatile std::uint32_t* marks) {
   Report report = {};
   bool slow = false;
 take_reports:
@@ -284,7 +288,7 @@ inline Word control_word(Injection& injection, bool last) {
   std::uint64_t words[kLineWords] = {};
   FieldWriter writer(words);
   Fields<Injection>::walk(writer, injection);
-  Word word;
+  Word word = zero_word<Word>();
 control_parts:
   for (std::uint32_t i = 0; i < kLineWords; ++i) {
     word_set(word, static_cast<int>(64 * i), 64, words[i]);
@@ -294,13 +298,13 @@ control_parts:
 }
 
 // The record's octets as a frame: IP packets get room for an Ethernet header in front.
-inline void inject_frame(const std::uint64_t* record, const InjectHead& head, bool decrypt, Stream<Word>& to_encrypt,
-                         Stream<Word>& to_decrypt) {
+inline void inject_frame(const volatile std::uint64_t* record, const InjectHead& head, bool decrypt,
+                         Stream<Word>& to_encrypt, Stream<Word>& to_decrypt) {
   const bool whole = static_cast<InjectKind>(head.kind) == InjectKind::kFrame;
   Injection injection = {static_cast<InjectKind>(head.kind), head.route, head.next_hop};
   word_route(control_word(injection, false), decrypt, to_decrypt, to_encrypt);
   Joiner joiner = {};
-  Word word;
+  Word word = zero_word<Word>();
   const std::uint8_t zeros[kWordDataOctets] = {};
   joiner_put(joiner, zeros, whole ? 0 : kEthernetOctets, word);
 inject_words:
@@ -321,14 +325,16 @@ inject_words:
 }
 
 // Takes one record off the inject ring, unless its path still has the one before.
-inline void host_inject(HostState& state, std::uint64_t* memory, Stream<Word>& to_encrypt, Stream<Word>& to_decrypt) {
+inline void host_inject(HostState& state, volatile std::uint64_t* memory, Stream<Word>& to_encrypt,
+                        Stream<Word>& to_decrypt) {
   const std::size_t ring = offsetof(CardMemory, inject_index);
   const std::uint64_t consumed = state.consumed;
   const std::uint64_t ready = memory[ring_produced(ring)] - consumed;
   if (ready == 0 || ready > kInjectRingSize) {
     return;
   }
-  const std::uint64_t* const record = memory + kInjectWord + consumed % kInjectRingSize * (sizeof(InjectRecord) / 8);
+  const volatile std::uint64_t* const record =
+      memory + kInjectWord + consumed % kInjectRingSize * (sizeof(InjectRecord) / 8);
   std::uint64_t words[kLineWords];
 inject_head:
   for (std::uint32_t i = 0; i < kLineWords; ++i) {
@@ -357,15 +363,15 @@ inject_head:
 }
 
 // A round of tokens has ended, and the next is due: `batch_count` moves on. The tokens say whether the wires are held.
-inline void host_tokens(HostState& state, std::uint64_t now_ns, std::uint64_t* memory, Stream<Word>& to_encrypt,
-                        Stream<Word>& to_decrypt) {
+inline void host_tokens(HostState& state, std::uint64_t now_ns, volatile std::uint64_t* memory,
+                        Stream<Word>& to_encrypt, Stream<Word>& to_decrypt) {
   if (now_ns < state.token_at_ns || state.token_out[0] || state.token_out[1]) {
     return;
   }
   state.token_at_ns = now_ns + kTokenEveryNs;
   state.token_out[0] = true;
   state.token_out[1] = true;
-  memory[kBatchWord] += 1;
+  memory[kBatchWord] = memory[kBatchWord] + 1;
   const bool held = holds_wires({memory[kActivationWord], memory[kHoldWord], now_ns});
   Injection token = {kInjectToken, held ? kTokenHold : 0, {}};
   const Word word = control_word(token, true);
@@ -376,7 +382,8 @@ inline void host_tokens(HostState& state, std::uint64_t now_ns, std::uint64_t* m
 // One look at everything: the clock, the tokens, each path's reports, the inject ring.
 inline void host_look(HostState& state, Stream<Line>& encrypt_report, Stream<Word>& encrypt_frame,
                       Stream<Line>& decrypt_report, Stream<Word>& decrypt_frame, Stream<Word>& to_encrypt,
-                      Stream<Word>& to_decrypt, Stream<ClockWord>& clock, std::uint64_t* memory, std::uint32_t* marks) {
+                      Stream<Word>& to_decrypt, Stream<ClockWord>& clock, volatile std::uint64_t* memory,
+                      volatile std::uint32_t* marks) {
   model_step(kLookClocks);
   clock_refresh(clock);
   const std::uint64_t now_ns = word_get(clock.read(), 0, 64);
@@ -391,8 +398,8 @@ inline void host_look(HostState& state, Stream<Line>& encrypt_report, Stream<Wor
 
 inline void host_stage(HostState& state, Stream<Line>& encrypt_report, Stream<Word>& encrypt_frame,
                        Stream<Line>& decrypt_report, Stream<Word>& decrypt_frame, Stream<Word>& to_encrypt,
-                       Stream<Word>& to_decrypt, Stream<ClockWord>& clock, std::uint64_t* memory, std::uint32_t* marks,
-                       std::uint32_t looks) {
+                       Stream<Word>& to_decrypt, Stream<ClockWord>& clock, volatile std::uint64_t* memory,
+                       volatile std::uint32_t* marks, std::uint32_t looks) {
   host_begin(state, memory);
 host_looks:
   for (std::uint32_t n = 0; n < looks; ++n) {

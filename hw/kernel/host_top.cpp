@@ -7,7 +7,7 @@ using namespace tandem::card;
 
 extern "C" void tandem_host(Stream<Line>& encrypt_report, Stream<Word>& encrypt_frame, Stream<Line>& decrypt_report,
                             Stream<Word>& decrypt_frame, Stream<Word>& encrypt_inject, Stream<Word>& decrypt_inject,
-                            Stream<ClockWord>& clock, std::uint64_t* memory, std::uint32_t* marks,
+                            Stream<ClockWord>& clock, volatile std::uint64_t* memory, volatile std::uint32_t* marks,
                             std::uint32_t looks) {
 #pragma HLS INTERFACE axis port = encrypt_report
 #pragma HLS INTERFACE axis port = encrypt_frame
@@ -16,8 +16,8 @@ extern "C" void tandem_host(Stream<Line>& encrypt_report, Stream<Word>& encrypt_
 #pragma HLS INTERFACE axis port = encrypt_inject
 #pragma HLS INTERFACE axis port = decrypt_inject
 #pragma HLS INTERFACE axis port = clock
-#pragma HLS INTERFACE m_axi port = memory offset = slave bundle = memory
-#pragma HLS INTERFACE m_axi port = marks offset = slave bundle = marks
+#pragma HLS INTERFACE m_axi port = memory offset = slave bundle = memory depth = kBenchWords
+#pragma HLS INTERFACE m_axi port = marks offset = slave bundle = marks depth = kBenchMarks
 #pragma HLS INTERFACE s_axilite port = memory
 #pragma HLS INTERFACE s_axilite port = marks
 #pragma HLS INTERFACE s_axilite port = looks

@@ -29,5 +29,6 @@ set_part $::env(TANDEM_PART)
 create_clock -period [format %.3f [expr {1000.0 / $::env(TANDEM_MHZ)}]] -name default
 csim_design -ldflags "-lIPSec_MB"
 csynth_design
-cosim_design -rtl verilog -ldflags "-lIPSec_MB"
+# A few packets: each call moves the whole memory of each port (`depth`).
+cosim_design -rtl verilog -ldflags "-lIPSec_MB" -argv {[cosim]}
 exit

@@ -213,7 +213,7 @@ move_words:
       mover = Mover{};
     }
     under_way = true;
-    Word out;
+    Word out = zero_word<Word>();
     bool full = false;
     if (mover.index < move.words) {
       const Word in = payload.read();

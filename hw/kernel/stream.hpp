@@ -21,6 +21,12 @@ using Word = WideWord<kWordBits>;
 template <typename T>
 using Stream = hls::stream<T>;
 
+// A word that begins as zeros: ap_uint's own constructor leaves it undefined.
+template <typename W>
+W zero_word() {
+  return W(0);
+}
+
 // Whether a read would not wait: for the movers that take what is there.
 template <typename T>
 bool stream_ready(Stream<T>& stream) {

@@ -49,6 +49,13 @@ static_assert(offsetof(CardMemory, flows) % kLineOctets == 0 && offsetof(CardMem
                   offsetof(CardMemory, next_hops) % kLineOctets == 0,
               "lines");
 
+// What a testbench of the tops has for a memory: a co-simulation must know, a card does not care (`depth` of m_axi).
+constexpr std::uint32_t kBenchSlots = 64;
+constexpr std::uint32_t kBenchLines = static_cast<std::uint32_t>(memory_octets(kBenchSlots) / kLineOctets);
+constexpr std::uint32_t kBenchWords = 8 * kBenchLines;
+constexpr std::uint32_t kBenchMarks = 16 * kBenchLines;
+static_assert(memory_octets(kBenchSlots) % kLineOctets == 0, "lines");
+
 // Lines of a slot, and where the tables of slots start.
 constexpr std::uint32_t kOutboundLine = static_cast<std::uint32_t>(outbound_offset() / kLineOctets);
 constexpr std::uint32_t inbound_line(std::uint32_t slots) {

@@ -73,8 +73,8 @@ extern "C" void tandem_host(tandem::card::Stream<tandem::card::Line>& encrypt_re
                             tandem::card::Stream<tandem::card::Word>& decrypt_frame,
                             tandem::card::Stream<tandem::card::Word>& encrypt_inject,
                             tandem::card::Stream<tandem::card::Word>& decrypt_inject,
-                            tandem::card::Stream<tandem::card::ClockWord>& clock, std::uint64_t* memory,
-                            std::uint32_t* marks, std::uint32_t looks);
+                            tandem::card::Stream<tandem::card::ClockWord>& clock, volatile std::uint64_t* memory,
+                            volatile std::uint32_t* marks, std::uint32_t looks);
 
 // The AES-GCM engine alone (hw/contract/engine.hpp): one job, with the key rows that it counts and its payload. The
 // same streams as hw/rtl/gcm_word.v. A path has one of its own.

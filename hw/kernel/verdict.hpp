@@ -262,6 +262,8 @@ inline void verdict_stage(Stream<Opened>& in, Stream<Facts>& facts, Stream<Icv>&
                           Stream<Line>& lines, Stream<Line>& config_lines, std::uint32_t slots, Stream<Ask>& asks,
                           Stream<Delivery>& out, Stream<Write>& writes, std::uint32_t packets) {
   static VerdictChip chip;
+#pragma HLS DISAGGREGATE variable = chip
+#pragma HLS DISAGGREGATE variable = chip.window
 #pragma HLS BIND_STORAGE variable = chip.window.first type = ram_2p impl = uram
 #pragma HLS BIND_STORAGE variable = chip.window.second type = ram_2p impl = uram
 #pragma HLS BIND_STORAGE variable = chip.window.rows type = ram_2p impl = uram

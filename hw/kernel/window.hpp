@@ -92,7 +92,7 @@ inline Line row_mark(const Line& row, std::uint32_t word, std::uint64_t value) {
   std::uint64_t words[kLineWords];
   line_get(row, words);
   words[word % kLineWords] = value;
-  Line out;
+  Line out = zero_word<Line>();
   line_set(out, words);
   return out;
 }
@@ -106,7 +106,7 @@ reset_row:
     const std::uint32_t word = row * kLineWords + i;
     words[i] = word < kReplayWords ? reset_word(reset, word) : 0;
   }
-  Line out;
+  Line out = zero_word<Line>();
   line_set(out, words);
   return out;
 }
@@ -124,7 +124,7 @@ clear_row:
       words[i] = 0;
     }
   }
-  Line out;
+  Line out = zero_word<Line>();
   line_set(out, words);
   return out;
 }

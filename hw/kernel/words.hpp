@@ -16,6 +16,7 @@ constexpr std::uint32_t kOversize = kFrameMax + 1;
 
 template <int kBits>
 void word_octets_get(const WideWord<kBits>& word, int low, std::uint8_t* to, std::uint32_t count) {
+#pragma HLS INLINE
 get_octets:
   for (std::uint32_t i = 0; i < count; ++i) {
 #pragma HLS LOOP_TRIPCOUNT max = 64
@@ -25,6 +26,7 @@ get_octets:
 
 template <int kBits>
 void word_octets_set(WideWord<kBits>& word, int low, const std::uint8_t* from, std::uint32_t count) {
+#pragma HLS INLINE
 set_octets:
   for (std::uint32_t i = 0; i < count; ++i) {
 #pragma HLS LOOP_TRIPCOUNT max = 64
@@ -45,7 +47,7 @@ count_keep:
 
 // `octets`: 64 of them, of which the first `count` count.
 inline Word make_word(const std::uint8_t* octets, std::uint32_t count, bool last) {
-  Word word;
+  Word word = zero_word<Word>();
   word_octets_set(word, kWordDataLow, octets, kWordDataOctets);
   word_set(word, kWordKeepLow, 64, count == 64 ? ~std::uint64_t{0} : (std::uint64_t{1} << count) - 1);
   word_set(word, kWordLastBit, 1, last ? 1 : 0);

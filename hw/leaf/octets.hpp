@@ -35,6 +35,7 @@ inline void store_be64(std::uint8_t* to, std::uint64_t value) {
 }
 
 inline void copy_octets(std::uint8_t* to, const std::uint8_t* from, std::uint32_t count) {
+#pragma HLS INLINE
 copy:
   for (std::uint32_t i = 0; i < count; ++i) {
 #pragma HLS LOOP_TRIPCOUNT max = 2048

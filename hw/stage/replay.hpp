@@ -243,7 +243,10 @@ peer_known:
   for (std::uint32_t i = 0; i < 16; ++i) {
     known |= state.peer.octets[i];
   }
-  const Address& before = known != 0 ? state.peer : in.known_source;
+  Address before = in.known_source;
+  if (known != 0) {
+    before = state.peer;
+  }
   const std::uint16_t port_before = known != 0 ? state.peer_port : in.known_port;
   std::uint32_t difference = static_cast<std::uint32_t>(port_before ^ in.source_port);
 peer_octets:

@@ -12,9 +12,6 @@ using namespace tandem::card::test;
 
 namespace {
 
-// Instead of waiting for ever.
-struct Waits {};
-
 // Counts what a list takes.
 struct FieldCounter {
   std::uint32_t total = 0;
@@ -113,7 +110,7 @@ struct Twins {
 
 }  // namespace
 
-TEST_CASE("the identity kernel shows this contract and calls nothing a simulation", "[csim]") {
+TEST_CASE("the identity kernel shows this contract and calls nothing a simulation", "[csim][cosim]") {
   std::uint64_t magic = 0;
   std::uint32_t version = 0, slots = 0, simulated = 1;
   std::uint32_t id[5] = {~0u, ~0u, ~0u, ~0u, ~0u};
@@ -124,6 +121,23 @@ TEST_CASE("the identity kernel shows this contract and calls nothing a simulatio
   REQUIRE(slots <= kSaSlotsMax);
   REQUIRE(simulated == 0);
   REQUIRE(id[0] == 0);  // built without a commit's name here
+}
+
+// What a co-simulation runs (kernel.tcl): it moves the whole memory of each port at each call.
+TEST_CASE("the kernel tops seal, open, and tell the host of a few packets like the native pipeline", "[csim][cosim]") {
+  const SaOptions options;
+  Twins left(true, options);
+  Twins right(false, options);
+  for (const std::uint32_t octets : {64u, 1400u}) {
+    const Octets sealed = left.same(Port::kInner, left.native.inner_frame(0, octets));
+    REQUIRE(right.same(Port::kOuter, right.native.to_outer(sealed)).size() == octets);
+    right.same(Port::kOuter, right.native.to_outer(sealed));
+  }
+  REQUIRE(right.native.counter(Counter::kDropReplay) == 2);
+  left.inject(InjectKind::kFrame, Port::kOuter, frame(left.native.outer_mac, left.native.inner_frame(0)));
+  left.same(Port::kInner, Octets(13, 7));
+  left.same_tables();
+  right.same_tables();
 }
 
 TEST_CASE("the kernel tops make the native pipeline's octets at every residue of the word", "[ESP-004][csim]") {
@@ -455,53 +469,6 @@ TEST_CASE("packets that read the tables are done once batch_count moved twice, a
   }
   REQUIRE(early);  // one move came while the packet was still inside
   REQUIRE(batches_over(since, rig.registers().batch_count));
-}
-
-TEST_CASE("while a standby is being handed the service, what arrives waits on the wires, and the host's frames pass",
-          "[csim]") {
-  Rig rig(true);
-  TopCard card(rig);
-  StreamStall<void>::hook = [] { throw Waits(); };
-  rig.add_outbound(0);
-  rig.activate(1, 0x0401, false, false);
-  rig.registers().hold_deadline_ns = rig.now_ns + kHoldMaxNs;
-  card.look();
-  for (PathStreams* path : {&card.encrypt(), &card.decrypt()}) {
-    const Port port = path == &card.encrypt() ? Port::kInner : Port::kOuter;
-    feed(path->in, rig.inner_frame(0));
-    card.run(port);  // the token, which holds the wire
-    REQUIRE(path->inject.empty());
-    REQUIRE_THROWS_AS(card.run(port), Waits);
-    path->clock = Stream<ClockWord>();
-    REQUIRE_FALSE(path->in.empty());
-  }
-  card.look();
-  card.look();
-  rig.inject(InjectKind::kFrame, Port::kOuter, frame(rig.outer_mac, rig.inner_frame(0)));
-  card.look();
-  card.run(Port::kInner);
-  REQUIRE(drain(card.encrypt().wire).size() > kEthernetOctets);
-  REQUIRE_FALSE(card.encrypt().in.empty());
-  card.look();
-
-  rig.activate(1, 0x0401, true, false);
-  rig.now_ns += kTokenEveryNs;
-  card.look();
-  for (const Port port : {Port::kInner, Port::kOuter}) {
-    card.run(port);  // the token that lets go
-    card.run(port);
-    card.look();
-    card.look();
-  }
-  REQUIRE(card.encrypt().in.empty());
-  REQUIRE(card.decrypt().in.empty());
-  REQUIRE(drain(card.encrypt().wire).size() > kEthernetOctets);
-  REQUIRE(rig.counter(Counter::kSealed) == 1);
-  REQUIRE(rig.counter(Counter::kDropNotArmed) == 0);
-  while (!card.encrypt().idle() || !card.decrypt().idle()) {
-    card.look();
-  }
-  StreamStall<void>::hook = &std::abort;
 }
 
 TEST_CASE("packets of all lengths fit together in the movers", "[csim]") {

@@ -18,7 +18,7 @@ struct PathStreams {
   Stream<TagWord> tag;
   Stream<Line> plan, report;
 
-  bool idle() const {
+  bool idle() {
     return in.empty() && inject.empty() && source.empty() && target.empty() && clear.empty() && wire.empty() &&
            frame.empty() && clock.empty() && key.empty() && job.empty() && tag.empty() && plan.empty() &&
            report.empty();
@@ -69,7 +69,7 @@ inline EngineKeys& open_engine_keys() {
 
 class TopCard {
  public:
-  explicit TopCard(Rig& rig, std::uint32_t slots = 64) : rig_(rig), slots_(slots) {}
+  explicit TopCard(Rig& rig, std::uint32_t slots = kBenchSlots) : rig_(rig), slots_(slots) {}
 
   // One frame off the wire of `port`, in the native pipeline's terms.
   Result process(Port port, const Octets& frame) {
