@@ -172,6 +172,27 @@ std::vector<ike::StoredResponse> read_responses(schema::IkeSa::Reader in) {
   return responses;
 }
 
+void write_collisions(schema::IkeSa::Builder out, const std::vector<ike::ChildCollision>& collisions) {
+  capnp::List<schema::ChildCollision>::Builder list = out.initCollisions(static_cast<unsigned>(collisions.size()));
+  unsigned index = 0;
+  for (const ike::ChildCollision& collision : collisions) {
+    schema::ChildCollision::Builder item = list[index++];
+    item.setOldSpiIn(collision.old_spi_in);
+    item.setTheirSpiIn(collision.their_spi_in);
+    item.setLowestNonce(data_of(collision.lowest_nonce));
+  }
+}
+
+std::vector<ike::ChildCollision> read_collisions(schema::IkeSa::Reader in) {
+  require(in.getCollisions().size() <= kChildrenMax, "collisions: count");
+  std::vector<ike::ChildCollision> collisions;
+  for (const schema::ChildCollision::Reader item : in.getCollisions()) {
+    collisions.push_back({item.getOldSpiIn(), item.getTheirSpiIn(),
+                          read_bytes(item.getLowestNonce(), kNonceOctetsMax, "collision: nonce")});
+  }
+  return collisions;
+}
+
 }  // namespace
 
 crypto::Encr read_encr(std::uint16_t id, std::uint16_t key_bits) {
@@ -210,6 +231,9 @@ void write_ike_sa(TimePoint now, schema::IkeSa::Builder out, const ike::IkeSaSta
   capnp::List<schema::ChildSa>::Builder children = out.initChildren(static_cast<unsigned>(state.children.size()));
   unsigned index = 0;
   for (const ike::ChildSaState& child : state.children) write_child(now, children[index++], child);
+  write_collisions(out, state.collisions);
+  out.setSuccessor(state.successor ? static_cast<std::uint64_t>(*state.successor) : 0);
+  out.setSuccessorNonce(data_of(state.successor_nonce));
   out.setBornActivation1(state.born_activations[0]);
   out.setBornActivation2(state.born_activations[1]);
   write_moment(now, out.initEstablished(), state.established);
@@ -250,6 +274,9 @@ ike::IkeSaState read_ike_sa(TimePoint now, schema::IkeSa::Reader in) {
   require(in.getChildren().size() <= kChildrenMax, "IKE SA: children");
   state.children.reserve(in.getChildren().size());
   for (const schema::ChildSa::Reader child : in.getChildren()) state.children.push_back(read_child(now, child));
+  state.collisions = read_collisions(in);
+  if (in.getSuccessor() != 0) state.successor = ike::LocalSpi{in.getSuccessor()};
+  state.successor_nonce = read_bytes(in.getSuccessorNonce(), kNonceOctetsMax, "IKE SA: nonce of the successor");
   state.born_activations = {in.getBornActivation1(), in.getBornActivation2()};
   state.established = read_moment(now, in.getEstablished(), "IKE SA: established");
   state.rekey_deadline = read_moment(now, in.getRekeyDeadline(), "IKE SA: rekey deadline");

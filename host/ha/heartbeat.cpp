@@ -296,6 +296,8 @@ struct HeartbeatCore::Impl {
   // What a genuine heartbeat brings.
   void accept(TimePoint now, Session& from, const Message& message, HeartbeatStep& step) {
     ++totals.received;
+    // The one before was lost or overtaken, and nothing else will echo it.
+    const bool behind_gap = message.number != from.received + 1;
     from.received = message.number;
     const bool claims = claiming(now);
     if (!claims) {
@@ -337,7 +339,7 @@ struct HeartbeatCore::Impl {
       raise(step, Verdict::kDeposed);
     }
     renew(now, step);
-    if ((message.flags & kFlagAnswer) == 0) send(now, from, true, step);
+    if ((message.flags & kFlagAnswer) == 0 || behind_gap) send(now, from, true, step);
   }
 
   bool partner_ranks_higher() const {

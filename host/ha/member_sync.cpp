@@ -132,7 +132,10 @@ void Member::handle_hello(TimePoint now, const Hello& hello) {
     return;
   }
   in_sync_ = false;
-  if (is_first_of_standbys(hello)) lead(now, Cause::kColdStart, epoch_ + 1);
+  if (is_first_of_standbys(hello)) return lead(now, Cause::kColdStart, epoch_ + 1);
+  // The partner leads. Our key of before a handover, which it did not live to replace, would keep it out.
+  lead_.reset();
+  output_.release = config_.witness;
 }
 
 bool Member::replicating() const {

@@ -227,6 +227,16 @@ struct IkeSa {
   resumeClient @43 :Bool;
   ticket @44 :HeldTicket;  # absent: none
   crashToken @45 :Data;  # empty: none
+  collisions @46 :List(ChildCollision);
+  successor @47 :UInt64;  # our SPI of the IKE SA that a rekey of the peer made; 0: none
+  successorNonce @48 :Data;  # the lower one of that exchange
+}
+
+# A child that both ends rekey: what the peer's exchange made (RFC 7296 2.8.1).
+struct ChildCollision {
+  oldSpiIn @0 :UInt32;
+  theirSpiIn @1 :UInt32;
+  lowestNonce @2 :Data;
 }
 
 # A ticket that the peer gave, and what belongs to it (RFC 5723).

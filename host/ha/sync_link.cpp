@@ -32,6 +32,7 @@ class FrameAssembler {
     octets_.insert(octets_.end(), input.begin(), input.begin() + static_cast<std::ptrdiff_t>(count));
     input = input.subspan(count);
   }
+  bool is_empty() const { return octets_.empty(); }
   bool has_length() const { return octets_.size() >= kFrameLengthOctets; }
   bool is_too_long() const { return has_length() && length() > kFrameOctetsMax; }
   bool is_whole() const { return has_length() && missing() == 0; }
@@ -140,6 +141,7 @@ struct SyncLink::Impl {
   std::uint64_t applied = 0;         // by us
   std::uint64_t applied_sent = 0;    // in the last ack we sent
   TimePoint waiting_since = kNever;  // for an acknowledgement, without any progress
+  TimePoint frame_since = kNever;    // for the rest of a frame, without any progress
   TimePoint opened_at{};
   std::optional<Broken> failure;  // to be reported by the next call that reports
   bool broken = false;            // reported: silent until close() or open()
@@ -153,21 +155,28 @@ struct SyncLink::Impl {
     on_wire.clear();
     on_wire_octets = 0;
     appended = acknowledged = received = applied = applied_sent = 0;
-    waiting_since = kNever;
+    waiting_since = frame_since = kNever;
     failure.reset();
   }
 
   // A connection on which nobody speaks must not keep the next one out.
   TimePoint stalls_at() const {
     if (!joined) return opened_at + config.hello;
-    return waiting_since == kNever ? kNever : waiting_since + config.stall;
+    const TimePoint since = std::min(waiting_since, frame_since);
+    return since == kNever ? kNever : since + config.stall;
+  }
+
+  std::string what_stalls() const {
+    if (!joined) return "no hello from the partner";
+    if (frame_since < waiting_since) return "the partner has ended in the middle of a frame";
+    return "the partner acknowledged nothing after record " + std::to_string(acknowledged);
   }
 
   // Numbers stay until close(), for the events of the same call that the owner has yet to handle.
   void break_off(std::vector<LinkEvent>& events, Broken why) {
     broken = true;
     failure.reset();
-    waiting_since = kNever;
+    waiting_since = frame_since = kNever;
     assembler.clear();
     hello_out.clear();
     drop_queue();
@@ -247,7 +256,10 @@ std::vector<LinkEvent> SyncLink::receive(TimePoint now, ByteView octets) {
     }
     if (!assembler.is_whole()) {
       // The length alone may just have become whole: only an empty input ends the loop.
-      if (octets.empty()) return events;
+      if (octets.empty()) {
+        impl_->frame_since = assembler.is_empty() ? kNever : now;
+        return events;
+      }
       continue;
     }
     Result<Frame, std::string> frame = decode_frame(now, assembler.body());
@@ -271,9 +283,7 @@ std::vector<LinkEvent> SyncLink::handle_timers(TimePoint now) {
   if (impl_->failure) {
     impl_->break_off(events, Broken(*impl_->failure));
   } else if (now >= impl_->stalls_at()) {
-    impl_->break_off(events, {LinkErrc::kStalled, impl_->joined ? "the partner acknowledged nothing after record " +
-                                                                      std::to_string(impl_->acknowledged)
-                                                                : "no hello from the partner"});
+    impl_->break_off(events, {LinkErrc::kStalled, impl_->what_stalls()});
   }
   return events;
 }

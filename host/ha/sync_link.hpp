@@ -21,7 +21,7 @@ namespace tandem::ha {
 struct SyncLinkConfig {
   std::uint32_t window_records = 4096;          // unacknowledged records on the wire
   std::uint64_t queue_octets_max = 256u << 20;  // beyond that the link gives up (kOverflow)
-  Duration stall = std::chrono::seconds(1);     // oldest unacknowledged record: the partner counts as lost
+  Duration stall = std::chrono::seconds(1);     // no acknowledgement, or no more of a frame: the partner counts as lost
   Duration hello = std::chrono::seconds(3);     // from open() to the partner's hello: else kStalled
 };
 

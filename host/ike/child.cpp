@@ -107,6 +107,15 @@ ChildSaState make_child(Engine& engine, TimePoint now, const AgreedChild& agreed
   return child;
 }
 
+const ChildSaState* find_twin(const IkeSaState& state, const AgreedChild& agreed) {
+  const ChildSaState* twin = nullptr;
+  for (const ChildSaState& child : state.children) {
+    if (child.phase != ChildPhase::kInstalled || child.name != agreed.config->name) continue;
+    if (child.local_ts == agreed.local_ts && child.remote_ts == agreed.remote_ts) twin = &child;
+  }
+  return twin;
+}
+
 std::string describe(const ChildSaState& child) {
   std::string text = child.name + " " + wire::to_string(wire::EspSpi{child.spi_in}) + "/" +
                      wire::to_string(wire::EspSpi{child.spi_out}) + " ";

@@ -33,6 +33,9 @@ std::optional<AgreedChild> check_child_answer(const ChildConfig& config, const w
                                               const std::vector<wire::TrafficSelector>& remote_ts,
                                               const std::vector<wire::Payload>& payloads);
 
+// The youngest child that stands and has just the selectors agreed on; null when there is none.
+const ChildSaState* find_twin(const IkeSaState& state, const AgreedChild& agreed);
+
 // The state of a new child; `we_initiated` is the role in the exchange that makes it.
 ChildSaState make_child(Engine& engine, TimePoint now, const AgreedChild& agreed, ChildSlot slot, std::uint32_t route,
                         ChildKeys keys, bool we_initiated);

@@ -69,13 +69,11 @@ void Engine::remove_sa(Turn& turn, LiveSa& sa, std::string_view why) {
   restore_wanted(turn, sa);
   drop_requests(sa);
   if (LiveSa* old = sa.predecessor ? find(*sa.predecessor) : nullptr) {
-    old->successor.reset();
-    if (old->state.phase == IkePhase::kReplaced) {
-      old->state.phase = IkePhase::kEstablished;
-      turn.change(*sa.predecessor);
-    }
+    old->state.successor.reset();
+    if (old->state.phase == IkePhase::kReplaced) old->state.phase = IkePhase::kEstablished;
+    turn.change(*sa.predecessor);
   }
-  if (LiveSa* next = sa.successor ? find(*sa.successor) : nullptr) next->predecessor.reset();
+  if (LiveSa* next = sa.state.successor ? find(*sa.state.successor) : nullptr) next->predecessor.reset();
   if (sa.peer == nullptr) return;
   for (const ChildSaState& child : sa.state.children) {
     if (child.phase == ChildPhase::kInstalled) restore_child(turn, sa, child.name, jitter(std::chrono::seconds(2)));
@@ -345,6 +343,7 @@ TimePoint Engine::due_of(const LiveSa& sa) const {
       at = std::min(at, child.soft_deadline);
     }
   }
+  if (const ChildSaState* twin = find_waiting_twin(sa.state)) at = std::min(at, twin->established + kTwinWaits);
   return at;
 }
 
@@ -391,6 +390,26 @@ ChildSaState* find_child(IkeSaState& state, std::uint32_t spi_in) {
 ChildSaState* find_child_by_out(IkeSaState& state, std::uint32_t spi_out) {
   for (ChildSaState& child : state.children) {
     if (child.spi_out == spi_out) return &child;
+  }
+  return nullptr;
+}
+
+bool peer_may_lack(const IkeSaState& state, const ChildSaState& child) {
+  if (child.we_initiated || child.phase != ChildPhase::kInstalled || child.carries_outbound) return false;
+  for (const ChildSaState& older : state.children) {
+    if (&older == &child) return false;
+    if (older.route == child.route && older.carries_outbound) return true;
+  }
+  return false;
+}
+
+const ChildSaState* find_waiting_twin(const IkeSaState& state) {
+  for (auto child = state.children.begin(); child != state.children.end(); ++child) {
+    if (child->phase != ChildPhase::kInstalled || child->carries_outbound) continue;
+    const bool older_carries = std::any_of(state.children.begin(), child, [&](const ChildSaState& older) {
+      return older.route == child->route && older.carries_outbound && older.phase == ChildPhase::kInstalled;
+    });
+    if (older_carries) return &*child;
   }
   return nullptr;
 }

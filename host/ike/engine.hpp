@@ -24,6 +24,8 @@ constexpr Duration kTakeoverProbe = std::chrono::seconds(10);  // every SA of a 
 constexpr Duration kResponseKept = std::chrono::seconds(30);   // after a DELETE of the IKE SA (IKE-023)
 constexpr Duration kInboundKept = std::chrono::seconds(5);     // after our DELETE of a child was answered (REK-002)
 constexpr Duration kDeleteAwaited = std::chrono::seconds(60);  // then we delete what the peer should have
+constexpr Duration kTwinWaits = std::chrono::seconds(1);       // then a younger twin carries, traffic or not
+constexpr Duration kAnswerAwaited = std::chrono::seconds(1);   // looked again whether the peer has what it asked for
 constexpr Duration kSuccessorProbe = std::chrono::seconds(10);
 constexpr Duration kKeepaliveAfter = std::chrono::seconds(20);  // NAT-005
 constexpr Duration kTemporaryWait = std::chrono::seconds(10);   // REK-008
@@ -80,13 +82,6 @@ struct SyncAttempt {
   unsigned sends = 0;
 };
 
-// Both ends rekeyed one child (REK-006): what the peer's exchange made.
-struct ChildCollision {
-  std::uint32_t old_spi_in = 0;
-  std::uint32_t their_spi_in = 0;
-  Bytes lowest_nonce;
-};
-
 // A request of ours that waits beside the newest one, with what belongs to it.
 struct SideRequest {
   PendingRequest request;
@@ -134,10 +129,7 @@ struct LiveSa {
   TimePoint liveness_at = kNever;
   bool liveness_forced = false;
 
-  std::vector<ChildCollision> collisions;
-  std::optional<LocalSpi> successor;          // of an IKE rekey that the peer began and has not shown to be complete
-  Bytes successor_nonce;                      // the lower one of that exchange (REK-007)
-  std::optional<LocalSpi> predecessor;        // the other end of `successor`
+  std::optional<LocalSpi> predecessor;        // the other end of `state.successor`
   std::map<std::uint32_t, TimePoint> linger;  // children that wait for their end
   TimePoint close_at = kNever;
   TimePoint keepalive_at = kNever;  // when we are behind a NAT
@@ -311,6 +303,11 @@ class Engine {
 
 ChildSaState* find_child(IkeSaState& state, std::uint32_t spi_in);
 ChildSaState* find_child_by_out(IkeSaState& state, std::uint32_t spi_out);
+// The peer asked for this child and may not have our answer yet: it would not know what a rekey or a DELETE speaks of.
+bool peer_may_lack(const IkeSaState& state, const ChildSaState& child);
+// A child that is to carry its route in place of an older one that stands as well (see find_twin()), once the peer has
+// sent on it or kTwinWaits after it was made; null when there is none.
+const ChildSaState* find_waiting_twin(const IkeSaState& state);
 const ChildConfig* find_child_config(const PeerConfig& peer, std::string_view name);
 wire::NotifyPayload notify(wire::NotifyType type, Bytes data = {});
 // The first error notify, or null.

@@ -71,6 +71,9 @@ IkeSaState IkeSaState::clone() const {
   copy.responses = responses;
   copy.pending = pending;
   for (const ChildSaState& child : children) copy.children.push_back(child.clone());
+  copy.collisions = collisions;
+  copy.successor = successor;
+  copy.successor_nonce = successor_nonce;
   copy.born_activations = born_activations;
   copy.established = established;
   copy.rekey_deadline = rekey_deadline;

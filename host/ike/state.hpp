@@ -19,7 +19,7 @@
 
 namespace tandem::ike {
 
-// Our own SPI of an IKE SA: the key under which members know it.
+// Our own SPI of an IKE SA: the key under which members know it; never 0.
 enum class LocalSpi : std::uint64_t {};
 
 enum class ChildPhase : std::uint8_t {
@@ -89,6 +89,15 @@ struct PendingRequest {
   friend bool operator==(const PendingRequest&, const PendingRequest&) = default;
 };
 
+// Both ends rekeyed one child (REK-006): what the peer's exchange made, while ours is out.
+struct ChildCollision {
+  std::uint32_t old_spi_in = 0;
+  std::uint32_t their_spi_in = 0;
+  Bytes lowest_nonce;
+
+  friend bool operator==(const ChildCollision&, const ChildCollision&) = default;
+};
+
 struct IkeKeys {
   SecretBytes sk_d, sk_ai, sk_ar, sk_ei, sk_er, sk_pi, sk_pr;
   IkeKeys clone() const;
@@ -146,6 +155,9 @@ struct IkeSaState {
   std::vector<StoredResponse> responses;
   std::optional<PendingRequest> pending;
   std::vector<ChildSaState> children;
+  std::vector<ChildCollision> collisions;
+  std::optional<LocalSpi> successor;  // of an IKE rekey that the peer began and has not shown to be complete
+  Bytes successor_nonce;              // the lower one of that exchange (REK-007)
   std::array<std::uint64_t, 2> born_activations{};  // as for children: SK_e's IVs obey N1 too (AEAD-003)
   TimePoint established = kNever;
   TimePoint rekey_deadline = kNever;

@@ -3,7 +3,6 @@
 #include "host/ike/takeover.hpp"
 
 #include <algorithm>
-#include <map>
 #include <string_view>
 #include <utility>
 
@@ -23,26 +22,15 @@ std::uint64_t activations_seen(const std::array<std::uint64_t, 2>& now, const st
   return most;
 }
 
-bool has_lost_its_link(const LiveSa& sa) { return sa.state.phase == IkePhase::kReplaced && !sa.state.children.empty(); }
-
-// The link between an SA and the one a peer's rekey made for it is not replicated; its shape tells.
-void link_successors(Engine& engine) {
-  using Ends = std::pair<std::string_view, std::string_view>;
-  const auto ends_of = [](const LiveSa& sa) { return Ends(sa.state.peer_name, sa.state.remote_id); };
-  std::multimap<Ends, LiveSa*> fresh;
-  for (const auto& [spi, sa] : engine.sas) {
-    if (sa->state.phase == IkePhase::kEstablished && sa->state.children.empty()) fresh.emplace(ends_of(*sa), sa.get());
+// A successor that did not arrive has not served anybody: the old SA goes on.
+void link_successor(Engine& engine, LiveSa& old) {
+  LiveSa* successor = old.state.successor ? engine.find(*old.state.successor) : nullptr;
+  if (successor != nullptr) {
+    successor->predecessor = old.state.local_spi();
+    return;
   }
-  for (const auto& [spi, old] : engine.sas) {
-    if (!has_lost_its_link(*old)) continue;
-    const auto [first, last] = fresh.equal_range(ends_of(*old));
-    for (auto other = first; other != last; ++other) {
-      if (other->second->predecessor || other->second->state.established < old->state.established) continue;
-      old->successor = other->second->state.local_spi();
-      other->second->predecessor = spi;
-    }
-    if (!old->successor) old->state.phase = IkePhase::kEstablished;
-  }
+  old.state.successor.reset();
+  if (old.state.phase == IkePhase::kReplaced && !old.state.children.empty()) old.state.phase = IkePhase::kEstablished;
 }
 
 bool may_sync(const LiveSa& sa) {
@@ -233,13 +221,11 @@ void take_over(Engine& engine, Turn& turn, const ClusterView& view, bool exact) 
   engine.revival.began = turn.now;
   engine.revival.exact = exact;
   engine.revival.spread = std::max<Duration>(kTakeoverProbe, kPace * static_cast<std::int64_t>(engine.sas.size()));
-  bool links_lost = false;
   for (const auto& [spi, sa] : engine.sas) {
     sa->dormant = true;
     engine.revival.unranked.push_back(spi);
-    links_lost = links_lost || has_lost_its_link(*sa);
+    link_successor(engine, *sa);
   }
-  if (links_lost) link_successors(engine);
   revive_some(engine, turn);
   for (const PeerConfig& peer : engine.config.peers) {
     for (const ChildConfig& child : peer.children) {

@@ -135,6 +135,8 @@ void Node::crash_daemon() {
   steps_.die_at(0);
   last_knowledge_ = knowledge_of(member_->ike());
   died_alone_ = member_->solo();
+  const auto owner = env_.etcd.owner();
+  died_named_alone_ = env_.plan.witness && active() && owner && owner->solo;
   env_.check.n7.ended(index_);
   ++life_;
   member_.reset();

@@ -56,6 +56,8 @@ class Node final : public MemberPort {
   TapCard* card() { return card_.get(); }
   // What it knew when it last lived.
   Knowledge knowledge() const;
+  // It died as an active of which the witness said "solo": nobody may take its SAs over.
+  bool died_named_alone() const { return died_named_alone_; }
   // It is, or died as, an active without a partner.
   bool alone() const { return member_ ? member_->solo() : died_alone_; }
   // Datagrams that the running member took in as the active, and that had their effect; with NATs only.
@@ -149,6 +151,7 @@ class Node final : public MemberPort {
   SessionSeam seam_;
   Knowledge last_knowledge_;
   bool died_alone_ = false;
+  bool died_named_alone_ = false;
 
   std::uint64_t life_ = 0;  // of the process
   TimePoint process_still_until_{};

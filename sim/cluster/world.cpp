@@ -407,12 +407,15 @@ void World::check_end(Report& report) {
   // Members of different configurations are nobody's pair: only safety counts.
   if (plan_.mismatch) return;
   check_agreement(report, members, peers, plan_.unfenced());
-  if (plan_.witness) check_owner(report, members, etcd_.owner(), plan_.heartbeat.delay_max > milliseconds(1));
+  const bool flickers = plan_.heartbeat.delay_max > milliseconds(1) || plan_.heartbeat.loss_percent > 0;
+  if (plan_.witness) check_owner(report, members, etcd_.owner(), flickers);
+  const bool died_alone =
+      std::any_of(nodes_.begin(), nodes_.end(), [](const auto& node) { return node->died_named_alone(); });
   for (std::size_t i = 0; i < peers_.size(); ++i) {
     if (peers_[i]->hostile()) continue;
     if (!flows(last_to_host_[i])) report.violation("liveness", peers_[i]->name() + " reaches no host");
     if (!flows(last_to_peer_[i])) report.violation("liveness", "no host reaches " + peers_[i]->name());
-    if (plan_.single && paired_at_fault_ && peers_[i]->init_requests() != init_requests_before_[i]) {
+    if (plan_.single && paired_at_fault_ && !died_alone && peers_[i]->init_requests() != init_requests_before_[i]) {
       report.violation("liveness", peers_[i]->name() + " had to connect anew after a single fault");
     }
   }

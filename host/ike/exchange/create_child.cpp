@@ -18,7 +18,7 @@ std::uint32_t read_spi(const Bytes& spi) {
 // The columns "rekey this child" and "create child" of the table under J.
 bool must_wait(const LiveSa& sa) {
   const bool rekeying_ike = sa.state.pending && sa.state.pending->kind == RequestKind::kRekeyIke;
-  return sa.state.phase != IkePhase::kEstablished || rekeying_ike || sa.successor.has_value();
+  return sa.state.phase != IkePhase::kEstablished || rekeying_ike || sa.state.successor.has_value();
 }
 
 std::optional<wire::NotifyPayload> invalid_ke(const AgreedChild& agreed, const Payloads& payloads) {
@@ -53,7 +53,7 @@ void note_collision(LiveSa& sa, const ChildSaState& old, std::uint32_t new_spi_i
   const bool ours_too = Engine::is_out(sa, RequestKind::kRekeyChild, old.spi_in);
   if (!ours_too) return;
   const Bytes theirs(nonce_i.begin(), nonce_i.end());
-  sa.collisions.push_back({old.spi_in, new_spi_in, std::min(theirs, nonce_r)});
+  sa.state.collisions.push_back({old.spi_in, new_spi_in, std::min(theirs, nonce_r)});
 }
 
 // The response to a request that may be granted now.
@@ -69,9 +69,11 @@ Payloads grant(Engine& engine, Turn& turn, LiveSa& sa, const Payloads& request, 
   if (auto wanted = invalid_ke(*agreed, request)) return {std::move(*wanted)};
   auto secret = run_dh(engine, *agreed, request);
   if (!secret) return {notify(secret.error())};
+  // A twin of a child that stands: the peer may not have that one any more, so the younger one takes its place.
+  const ChildSaState* line = old != nullptr ? old : find_twin(sa.state, *agreed);
   const auto slot = engine.slots.allocate();
   std::optional<std::uint32_t> route;
-  if (slot) route = old != nullptr ? std::optional(old->route) : engine.slots.allocate_route();
+  if (slot) route = line != nullptr ? std::optional(line->route) : engine.slots.allocate_route();
   if (!route) {
     if (slot) engine.slots.release(slot->spi);
     return {notify(wire::NotifyType::kNoAdditionalSas)};
@@ -81,7 +83,7 @@ Payloads grant(Engine& engine, Turn& turn, LiveSa& sa, const Payloads& request, 
                                      agreed->choice.cipher.encr, agreed->choice.cipher.key_bits);
   ChildSaState child = make_child(engine, turn.now, *agreed, *slot, *route, std::move(keys), false);
   // We receive on it at once, but send on it only when the initiator shows that it is ready (REK-002).
-  child.carries_outbound = old == nullptr;
+  child.carries_outbound = line == nullptr;
   wire::Proposal answer = agreed->choice.answer;
   answer.spi = spi_octets(slot->spi);
   Payloads response{wire::SaPayload{{std::move(answer)}}, wire::NoncePayload{nonce_r}};
@@ -126,11 +128,11 @@ void handle_create_child_request(Engine& engine, Turn& turn, LiveSa& sa, const R
   const auto* rekey = wire::find_notify(request.payloads, wire::NotifyType::kRekeySa);
   if (must_wait(sa)) {
     response.push_back(notify(wire::NotifyType::kTemporaryFailure));
-  } else if (rekey != nullptr) {
-    // Both children of a rekey live for a moment, so the limit is not asked here.
-    response = answer_rekey(engine, turn, sa, request.payloads, *rekey);
-  } else if (sa.state.children.size() >= engine.config.children_max) {
+  } else if (sa.state.children.size() >= engine.config.children_max * (rekey != nullptr ? 2 : 1)) {
+    // Both children of a rekey live for a moment.
     response.push_back(notify(wire::NotifyType::kNoAdditionalSas));
+  } else if (rekey != nullptr) {
+    response = answer_rekey(engine, turn, sa, request.payloads, *rekey);
   } else {
     response = grant(engine, turn, sa, request.payloads, nullptr);
   }

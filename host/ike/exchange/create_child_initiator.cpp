@@ -85,12 +85,14 @@ void handle_error(Engine& engine, Turn& turn, LiveSa& sa, const PendingRequest& 
 
 // The line of children that the new one belongs to. The old child may be gone already when the peer rekeyed it too:
 // then its successor keeps the line.
-std::optional<std::uint32_t> route_for(Engine& engine, LiveSa& sa, const PendingRequest& pending) {
+std::optional<std::uint32_t> route_for(Engine& engine, LiveSa& sa, const PendingRequest& pending,
+                                       const AgreedChild& agreed) {
   if (const ChildSaState* old = find_child(sa.state, pending.child_spi_in)) return old->route;
-  for (const ChildCollision& collision : sa.collisions) {
+  for (const ChildCollision& collision : sa.state.collisions) {
     if (collision.old_spi_in != pending.child_spi_in) continue;
     if (const ChildSaState* theirs = find_child(sa.state, collision.their_spi_in)) return theirs->route;
   }
+  if (const ChildSaState* twin = find_twin(sa.state, agreed)) return twin->route;
   return engine.slots.allocate_route();
 }
 
@@ -103,12 +105,11 @@ bool route_is_used(const LiveSa& sa, std::uint32_t route) {
 void finish_rekey(Engine& engine, Turn& turn, LiveSa& sa, const PendingRequest& pending, std::uint32_t new_spi_in,
                   const Bytes& peer_nonce) {
   engine.count(IkeCounter::kRekeyedChild);
-  const auto found = std::find_if(sa.collisions.begin(), sa.collisions.end(), [&](const ChildCollision& collision) {
-    return collision.old_spi_in == pending.child_spi_in;
-  });
-  if (found != sa.collisions.end()) {
-    const ChildCollision collision = *found;
-    sa.collisions.erase(found);
+  const auto found =
+      std::find_if(sa.state.collisions.begin(), sa.state.collisions.end(),
+                   [&](const ChildCollision& collision) { return collision.old_spi_in == pending.child_spi_in; });
+  if (found != sa.state.collisions.end()) {
+    const ChildCollision& collision = *found;
     if (std::min(pending.nonce, peer_nonce) < collision.lowest_nonce) {
       // Ours is the redundant one; the peer deletes the old child.
       ChildSaState& redundant = *find_child(sa.state, new_spi_in);
@@ -178,8 +179,9 @@ bool start_create_child(Engine& engine, Turn& turn, LiveSa& sa, const Intent& in
   return true;
 }
 
-void handle_create_child_response(Engine& engine, Turn& turn, LiveSa& sa, const PendingRequest& pending,
-                                  const Payloads& payloads) {
+namespace {
+
+void handle_answer(Engine& engine, Turn& turn, LiveSa& sa, const PendingRequest& pending, const Payloads& payloads) {
   const auto* answer = wire::find<wire::SaPayload>(payloads);
   const auto* error = find_error(payloads);
   if (answer == nullptr || error != nullptr) {
@@ -211,7 +213,7 @@ void handle_create_child_response(Engine& engine, Turn& turn, LiveSa& sa, const 
       if (usable) shared = std::move(derived).value();
     }
   }
-  const std::optional<std::uint32_t> route = usable ? route_for(engine, sa, pending) : std::nullopt;
+  const std::optional<std::uint32_t> route = usable ? route_for(engine, sa, pending, *agreed) : std::nullopt;
   if (!route) {
     engine.log.info(name_of(sa) + ": answer for " + pending.child_name + " is of no use, starting over");
     engine.slots.release(pending.new_child_spi_in);
@@ -232,7 +234,18 @@ void handle_create_child_response(Engine& engine, Turn& turn, LiveSa& sa, const 
   sa.state.children.push_back(std::move(child));
   if (pending.kind == RequestKind::kRekeyChild) {
     finish_rekey(engine, turn, sa, pending, spi_in, nonce->data);
+  } else {
+    give_route_to(sa, spi_in);
   }
+}
+
+}  // namespace
+
+void handle_create_child_response(Engine& engine, Turn& turn, LiveSa& sa, const PendingRequest& pending,
+                                  const Payloads& payloads) {
+  handle_answer(engine, turn, sa, pending, payloads);
+  std::erase_if(sa.state.collisions,
+                [&](const ChildCollision& collision) { return collision.old_spi_in == pending.child_spi_in; });
 }
 
 }  // namespace tandem::ike::exchange

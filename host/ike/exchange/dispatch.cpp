@@ -225,8 +225,19 @@ void handle_protected(Engine& engine, Turn& turn, LiveSa& sa, const wire::IkeHea
   }
 }
 
+// What is about a child that the peer may not know yet waits.
+void put_off(const Turn& turn, LiveSa& sa) {
+  for (Intent& intent : sa.intents) {
+    if (intent.kind != RequestKind::kRekeyChild && intent.kind != RequestKind::kDeleteChild) continue;
+    const ChildSaState* child = find_child(sa.state, intent.spi_in);
+    if (child == nullptr || !peer_may_lack(sa.state, *child)) continue;
+    intent.not_before = std::max(intent.not_before, turn.now + kAnswerAwaited);
+  }
+}
+
 void start_intents(Engine& engine, Turn& turn, LiveSa& sa) {
   while (!sa.gone) {
+    put_off(turn, sa);
     const auto next = std::find_if(sa.intents.begin(), sa.intents.end(), [&](const Intent& intent) {
       return intent.not_before <= turn.now && Engine::startable(sa, intent) && Engine::has_room(sa, intent);
     });

@@ -30,26 +30,11 @@ void delete_children(Engine& engine, Turn& turn, LiveSa& sa, const wire::DeleteP
   }
 }
 
-// An SA that a rekey of the peer made for this one: as recorded, or, after a takeover, as its shape tells.
-LiveSa* find_successor(Engine& engine, const LiveSa& sa) {
-  if (sa.successor) return engine.find(*sa.successor);
-  const bool rekeying =
-      sa.state.phase == IkePhase::kReplaced || (sa.state.pending && sa.state.pending->kind == RequestKind::kRekeyIke);
-  if (!rekeying) return nullptr;
-  for (const auto& [spi, other] : engine.sas) {
-    const IkeSaState& state = other->state;
-    if (other.get() != &sa && !other->gone && state.phase == IkePhase::kEstablished && state.children.empty() &&
-        state.peer_name == sa.state.peer_name && state.remote_id == sa.state.remote_id &&
-        state.established >= sa.state.established) {
-      return other.get();
-    }
-  }
-  return nullptr;
-}
-
 // The peer ends the IKE SA. The state stays for a while, without children, to answer repeated requests.
 void delete_ike(Engine& engine, Turn& turn, LiveSa& sa, const Request& request) {
-  if (LiveSa* successor = find_successor(engine, sa)) inherit_children(engine, turn, *successor, sa);
+  if (LiveSa* successor = sa.state.successor ? engine.find(*sa.state.successor) : nullptr) {
+    inherit_children(engine, turn, *successor, sa);
+  }
   engine.count(IkeCounter::kDeleted);
   engine.log.info(name_of(sa) + ": peer deletes it");
   const std::vector<ChildSaState> children = std::move(sa.state.children);

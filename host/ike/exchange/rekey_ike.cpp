@@ -53,7 +53,7 @@ IkeSaState successor_state(Engine& engine, const Turn& turn, const LiveSa& old, 
 bool must_wait(const LiveSa& sa) {
   if (sa.state.phase == IkePhase::kDeleting) return true;
   // Asked again by a survivor that could not use our first answer: that one is superseded.
-  if (sa.state.phase == IkePhase::kReplaced) return !sa.successor.has_value();
+  if (sa.state.phase == IkePhase::kReplaced) return !sa.state.successor.has_value();
   // A sync is about the SA that the peer still takes requests on (SYNC-029).
   if (Engine::syncing(sa)) return true;
   if (!sa.state.pending) return false;
@@ -67,8 +67,8 @@ void fail_request(Engine& engine, Turn& turn, LiveSa& sa, const Request& request
 }
 
 void drop_superseded(Engine& engine, Turn& turn, LiveSa& sa) {
-  LiveSa* first = sa.successor ? engine.find(*sa.successor) : nullptr;
-  sa.successor.reset();
+  LiveSa* first = sa.state.successor ? engine.find(*sa.state.successor) : nullptr;
+  sa.state.successor.reset();
   if (first == nullptr) return;
   first->predecessor.reset();
   engine.remove_sa(turn, *first, "superseded by another rekey");
@@ -79,7 +79,7 @@ void retry_later(Engine& engine, Turn& turn, LiveSa& sa, Duration wait) {
 }
 
 void handle_error(Engine& engine, Turn& turn, LiveSa& sa, const wire::NotifyPayload* error) {
-  if (sa.successor) {
+  if (sa.state.successor) {
     // The peer did not see a collision; its own exchange counts, and its DELETE will come (REK-007).
     sa.state.phase = IkePhase::kReplaced;
     return;
@@ -116,8 +116,8 @@ void delete_now(Engine& engine, Turn& turn, LiveSa& sa) {
 // Which of the new SAs lives (REK-007): the one of the exchange that holds the lowest of the four nonces goes.
 void finish(Engine& engine, Turn& turn, LiveSa& old, LiveSa& ours, const Bytes& lowest) {
   engine.count(IkeCounter::kRekeyedIke);
-  LiveSa* theirs = old.successor ? engine.find(*old.successor) : nullptr;
-  if (theirs != nullptr && lowest < old.successor_nonce) {
+  LiveSa* theirs = old.state.successor ? engine.find(*old.state.successor) : nullptr;
+  if (theirs != nullptr && lowest < old.state.successor_nonce) {
     inherit_children(engine, turn, *theirs, old);
     old.close_at = turn.now + kDeleteAwaited;
     delete_now(engine, turn, ours);
@@ -125,8 +125,9 @@ void finish(Engine& engine, Turn& turn, LiveSa& old, LiveSa& ours, const Bytes& 
   }
   if (theirs != nullptr) {
     theirs->predecessor.reset();
-    theirs->close_at = turn.now + kDeleteAwaited;
-    old.successor.reset();
+    // The peer deletes it, if it got so far as to make it.
+    theirs->close_at = turn.now + kSuccessorProbe;
+    old.state.successor.reset();
     turn.touch(theirs->state.local_spi());
   }
   inherit_children(engine, turn, ours, old);
@@ -175,8 +176,8 @@ void inherit_children(Engine& engine, Turn& turn, LiveSa& successor, LiveSa& old
   successor.linger.merge(old.linger);
   successor.jump_due = successor.jump_due || old.jump_due;
   old.linger.clear();
-  old.collisions.clear();
-  old.successor.reset();
+  old.state.collisions.clear();
+  old.state.successor.reset();
   successor.predecessor.reset();
   turn.change(old_spi);
   turn.change_before(new_spi, old_spi);
@@ -238,8 +239,8 @@ void handle_rekey_ike_request(Engine& engine, Turn& turn, LiveSa& sa, const Requ
   // An empty exchange tells whether the peer finished its side, should its DELETE get lost.
   successor.liveness_at = turn.now + kSuccessorProbe;
   successor.liveness_forced = true;
-  sa.successor = successor.state.local_spi();
-  sa.successor_nonce = std::min(nonce->data, nonce_r);
+  sa.state.successor = successor.state.local_spi();
+  sa.state.successor_nonce = std::min(nonce->data, nonce_r);
   const bool collision = sa.state.pending && sa.state.pending->kind == RequestKind::kRekeyIke;
   if (!collision) {
     sa.state.phase = IkePhase::kReplaced;
@@ -253,11 +254,11 @@ void handle_rekey_ike_request(Engine& engine, Turn& turn, LiveSa& sa, const Requ
   answer_recovery(engine, turn, successor, true, request.payloads, response);
   if (successor.state.resume_client) successor.ticket_at = turn.now + kTicketAsked;
   engine.respond(turn, sa, request.header, request.hash, response);
-  turn.change_before(*sa.successor, sa.state.local_spi());
+  turn.change_before(*sa.state.successor, sa.state.local_spi());
 }
 
 bool start_rekey_ike(Engine& engine, Turn& turn, LiveSa& sa, const Intent& intent) {
-  if (sa.state.phase != IkePhase::kEstablished || sa.successor) return false;
+  if (sa.state.phase != IkePhase::kEstablished || sa.state.successor) return false;
   const std::vector<IkeProposal>& proposals = sa.peer->proposals;
   if (proposals.empty() || proposals.front().groups.empty()) return false;
   // The group that the peer is known to take.

@@ -85,6 +85,14 @@ void child_deadlines(Engine& engine, Turn& turn, LiveSa& sa) {
   }
 }
 
+void twin_due(Turn& turn, LiveSa& sa) {
+  while (const ChildSaState* twin = find_waiting_twin(sa.state)) {
+    if (twin->established + kTwinWaits > turn.now) return;
+    give_route_to(sa, twin->spi_in);
+    turn.change(sa.state.local_spi());
+  }
+}
+
 void linger_due(Engine& engine, Turn& turn, LiveSa& sa) {
   std::vector<std::uint32_t> ended;
   for (const auto& [spi, when] : sa.linger) {
@@ -154,6 +162,7 @@ void run_timers(Engine& engine, Turn& turn, LiveSa& sa) {
   linger_due(engine, turn, sa);
   if (sa.state.phase != IkePhase::kEstablished) return;
   child_deadlines(engine, turn, sa);
+  twin_due(turn, sa);
   if (sa.state.hard_deadline <= turn.now && !engine.wants(sa, RequestKind::kDeleteIke, 0)) {
     engine.want(turn, sa, {RequestKind::kDeleteIke, 0, {}, turn.now, {}, 0}, true);
   } else if (sa.state.rekey_deadline <= turn.now && !engine.wants(sa, RequestKind::kRekeyIke, 0)) {
