@@ -138,7 +138,7 @@ void Member::reserve_ahead(TimePoint now) {
   if (reserved_ != 0 || left_) return;
   if (!reserve_activation(activation_ + 1)) {
     reserve_at_ = now + kReserveAgain;
-  } else if (replicating()) {
+  } else if (link_.is_joined()) {
     tell_activation(now);
   }
 }

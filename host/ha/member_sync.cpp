@@ -125,7 +125,11 @@ void Member::handle_hello(TimePoint now, const Hello& hello) {
     return;
   }
   epoch_ = std::max(epoch_, hello.epoch);
-  if (hello.role == Role::kActive) return;
+  if (hello.role == Role::kActive) {
+    // What we would go active with, before we do: should our disk lose it, somebody knows.
+    tell_activation(now);
+    return;
+  }
   // Both standby. A partner that was our active and came back has lost its state; ours is whole.
   if (in_sync_ && may_lead() && hooks_.eligible()) {
     lead(now, Cause::kTakeover, epoch_ + 1);

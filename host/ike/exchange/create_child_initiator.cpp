@@ -62,7 +62,7 @@ void handle_error(Engine& engine, Turn& turn, LiveSa& sa, const PendingRequest& 
           reauthenticate(engine, turn, sa, "its children are another member's");
           return;
         }
-        remove_child(engine, turn, sa, pending.child_spi_in);
+        remove_child(turn, sa, pending.child_spi_in);
         if (!replaced) engine.want(turn, sa, {RequestKind::kCreateChild, 0, name, turn.now, {}, 0});
       }
       return;

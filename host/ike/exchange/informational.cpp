@@ -22,7 +22,7 @@ void delete_children(Engine& engine, Turn& turn, LiveSa& sa, const wire::DeleteP
     if (!we_delete_it) answer.push_back(wire::EspSpi{spi_in});
     engine.log.info(name_of(sa) + ": peer deletes " + name + " " + wire::to_string(wire::EspSpi{spi_in}));
     engine.count(IkeCounter::kDeleted);
-    remove_child(engine, turn, sa, spi_in);
+    remove_child(turn, sa, spi_in);
     const bool last = std::none_of(sa.state.children.begin(), sa.state.children.end(), [&](const ChildSaState& other) {
       return other.name == name && other.phase != ChildPhase::kDeleting;
     });
@@ -71,23 +71,23 @@ void give_route_to(LiveSa& sa, std::uint32_t spi_in) {
   }
 }
 
-void remove_child(Engine& engine, Turn& turn, LiveSa& sa, std::uint32_t spi_in) {
+void pass_route_on(LiveSa& sa, const ChildSaState& child) {
+  if (!child.carries_outbound) return;
+  const ChildSaState* heir = nullptr;
+  for (const ChildSaState& item : sa.state.children) {
+    if (&item != &child && item.route == child.route && item.phase == ChildPhase::kInstalled) heir = &item;
+  }
+  if (heir != nullptr) give_route_to(sa, heir->spi_in);
+}
+
+void remove_child(Turn& turn, LiveSa& sa, std::uint32_t spi_in) {
   ChildSaState* child = find_child(sa.state, spi_in);
   if (child == nullptr) return;
-  const std::uint32_t route = child->route;
-  const bool carried = child->carries_outbound;
+  pass_route_on(sa, *child);
   std::erase_if(sa.state.children, [spi_in](const ChildSaState& item) { return item.spi_in == spi_in; });
   sa.linger.erase(spi_in);
   std::erase_if(sa.intents, [spi_in](const Intent& intent) { return intent.spi_in == spi_in; });
   turn.change(sa.state.local_spi());
-  static_cast<void>(engine);
-  if (!carried) return;
-  // The youngest heir of the line takes over: the old one is deleted, so the peer is ready (REK-002).
-  const ChildSaState* heir = nullptr;
-  for (const ChildSaState& item : sa.state.children) {
-    if (item.route == route && item.phase == ChildPhase::kInstalled) heir = &item;
-  }
-  if (heir != nullptr) give_route_to(sa, heir->spi_in);
 }
 
 void handle_informational_request(Engine& engine, Turn& turn, LiveSa& sa, const Request& request) {
@@ -119,7 +119,10 @@ bool start_informational(Engine& engine, Turn& turn, LiveSa& sa, const Intent& i
   Payloads payloads;
   if (intent.kind == RequestKind::kDeleteChild) {
     payloads.push_back(wire::DeletePayload{wire::ProtocolId::kEsp, {wire::EspSpi{intent.spi_in}}});
-    if (ChildSaState* child = find_child(sa.state, intent.spi_in)) child->phase = ChildPhase::kDeleting;
+    if (ChildSaState* child = find_child(sa.state, intent.spi_in)) {
+      child->phase = ChildPhase::kDeleting;
+      pass_route_on(sa, *child);
+    }
     sa.linger.erase(intent.spi_in);
   } else if (intent.kind == RequestKind::kDeleteIke) {
     payloads.push_back(wire::DeletePayload{wire::ProtocolId::kIke, {}});

@@ -139,6 +139,20 @@ void finish(Engine& engine, Turn& turn, LiveSa& old, LiveSa& ours, const Bytes& 
   }
 }
 
+// As finish(), where what our exchange made is of no use to us.
+void finish_without_keys(Engine& engine, Turn& turn, LiveSa& old, const Bytes& lowest) {
+  LiveSa* theirs = engine.find(*old.state.successor);
+  if (theirs != nullptr && lowest < old.state.successor_nonce) {
+    inherit_children(engine, turn, *theirs, old);
+    old.close_at = turn.now + kDeleteAwaited;
+    return;
+  }
+  // The peer takes the children to an IKE SA that only it has, and deletes its own.
+  if (theirs != nullptr) theirs->predecessor.reset();
+  old.state.successor.reset();
+  reauthenticate(engine, turn, old, kLostKeys);
+}
+
 }  // namespace
 
 void reauthenticate(Engine& engine, Turn& turn, LiveSa& sa, std::string_view why) {
@@ -289,6 +303,10 @@ void handle_rekey_ike_response(Engine& engine, Turn& turn, LiveSa& sa, const Pen
     return;
   }
   sa.temporary_failures = 0;
+  if (!sa.dh && sa.state.successor) {
+    finish_without_keys(engine, turn, sa, std::min(pending.nonce, nonce->data));
+    return;
+  }
   if (!sa.dh && !sa.lost_rekey) {
     // A peer of our kind lets a second rekey supersede the first; others refuse, then we authenticate anew.
     sa.lost_rekey = true;

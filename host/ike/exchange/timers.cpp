@@ -75,6 +75,7 @@ void child_deadlines(Engine& engine, Turn& turn, LiveSa& sa) {
     if (child.phase == ChildPhase::kDeleting) continue;
     if (child.hard_deadline <= turn.now) {
       child.phase = ChildPhase::kDeleting;
+      pass_route_on(sa, child);
       child.carries_outbound = false;
       turn.change(sa.state.local_spi());
       engine.want(turn, sa, {RequestKind::kDeleteChild, child.spi_in, {}, turn.now, {}, 0}, true);
@@ -103,7 +104,7 @@ void linger_due(Engine& engine, Turn& turn, LiveSa& sa) {
     const ChildSaState* child = find_child(sa.state, spi);
     if (child == nullptr) continue;
     if (child->phase == ChildPhase::kDeleting) {
-      remove_child(engine, turn, sa, spi);
+      remove_child(turn, sa, spi);
     } else if (!engine.wants(sa, RequestKind::kDeleteChild, spi)) {
       engine.want(turn, sa, {RequestKind::kDeleteChild, spi, {}, turn.now, {}, 0});
     }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sim/cluster/fault/plan_file.hpp"
 
+#include <cmath>
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <sstream>
@@ -10,7 +11,21 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-std::int64_t us(Duration duration) { return std::chrono::duration_cast<std::chrono::microseconds>(duration).count(); }
+// With the nanoseconds behind the point: a plan is to meet what its seed meets.
+using Microseconds = std::chrono::duration<double, std::micro>;
+using Milliseconds = std::chrono::duration<double, std::milli>;
+
+// Whole ones as integers.
+template <typename Unit>
+Json number(Duration duration) {
+  const double value = Unit(duration).count();
+  return value == std::floor(value) ? Json(static_cast<std::int64_t>(value)) : Json(value);
+}
+template <typename Unit>
+Duration from_number(double value) {
+  return Duration{std::llround(std::chrono::duration<double, std::nano>(Unit(value)).count())};
+}
+Json us(Duration duration) { return number<Microseconds>(duration); }
 
 Json weather_json(const Weather& weather) {
   return {{"loss_percent", weather.loss_percent},
@@ -44,9 +59,9 @@ Value get(const Json& json, const char* name) {
 }
 
 Duration get_us(const Json& json, const char* name) {
-  const auto value = get<std::int64_t>(json, name);
-  if (value < 0 || value > us(kFaultTimeMax)) throw Bad{std::string(name) + " is out of range"};
-  return std::chrono::microseconds(value);
+  const auto value = get<double>(json, name);
+  if (!(value >= 0 && value <= Microseconds(kFaultTimeMax).count())) throw Bad{std::string(name) + " is out of range"};
+  return from_number<Microseconds>(value);
 }
 
 double get_percent(const Json& json, const char* name) {
@@ -83,11 +98,11 @@ Fault get_fault(const Json& json) {
 
 ClockPlan get_clock(const Json& json) {
   ClockPlan clock;
-  const auto skew = get<std::int64_t>(json, "skew_ms");
+  const auto skew = get<double>(json, "skew_ms");
   clock.drift_ppm = get<int>(json, "drift_ppm");
-  if (skew < 0 || skew > std::int64_t{1} << 40) throw Bad{"skew_ms is out of range"};
+  if (!(skew >= 0 && skew <= 1e12)) throw Bad{"skew_ms is out of range"};
   if (clock.drift_ppm < -100'000 || clock.drift_ppm > 100'000) throw Bad{"drift_ppm is out of range"};
-  clock.skew = std::chrono::milliseconds(skew);
+  clock.skew = from_number<Milliseconds>(skew);
   return clock;
 }
 
@@ -143,7 +158,7 @@ std::string to_json(const Plan& plan) {
   json["heartbeat"] = weather_json(plan.heartbeat);
   json["sync"] = weather_json(plan.sync);
   for (const ClockPlan& clock : plan.clocks) {
-    json["clocks"].push_back({{"skew_ms", us(clock.skew) / 1000}, {"drift_ppm", clock.drift_ppm}});
+    json["clocks"].push_back({{"skew_ms", number<Milliseconds>(clock.skew)}, {"drift_ppm", clock.drift_ppm}});
   }
   json["packet_gap_us"] = us(plan.packet_gap);
   json["faults"] = "FAULTS";

@@ -95,6 +95,9 @@ ike::IkeSaState ike_sa() {
   s.responses = {response};
   s.pending = ike::PendingRequest{22, ike::RequestKind::kRekeyChild, Bytes(200, 9), 1, 2, 4, "net", Bytes(32, 8), 3, 7};
   s.children.push_back(child());
+  s.collisions = {{0x80000102, 0x80000203, Bytes(32, 0x11)}};
+  s.successor = ike::LocalSpi{0x4800000000000001};
+  s.successor_nonce = Bytes(32, 0x12);
   s.born_activations = {31, 32};
   s.established = kNow - std::chrono::seconds(90);
   s.rekey_deadline = kNow + std::chrono::minutes(5);
@@ -178,6 +181,9 @@ void check_equal(const ike::IkeSaState& a, const ike::IkeSaState& b) {
   CHECK((a.pending == b.pending));
   REQUIRE(a.children.size() == b.children.size());
   for (std::size_t i = 0; i < a.children.size(); ++i) check_equal(a.children[i], b.children[i]);
+  CHECK((a.collisions == b.collisions));
+  CHECK((a.successor == b.successor));
+  CHECK(a.successor_nonce == b.successor_nonce);
   CHECK(a.born_activations == b.born_activations);
   CHECK((a.established == b.established));
   CHECK((a.rekey_deadline == b.rekey_deadline));

@@ -34,20 +34,18 @@ struct Couple {
   std::vector<Verdict> run(int from, int to) {
     std::vector<Verdict> verdicts;
     for (int ms = from + 5; ms <= to; ms += 5) {
-      pass(ms, active.tick(at(ms)), standby, active, verdicts);
       std::vector<Verdict> ignored;
-      pass(ms, standby.tick(at(ms)), active, standby, ignored);
+      pass(ms, active.tick(at(ms)), standby, active, verdicts, ignored);
+      pass(ms, standby.tick(at(ms)), active, standby, ignored, verdicts);
     }
     return verdicts;
   }
+  // What `from` says, and all answers.
   static void pass(int ms, const HeartbeatStep& step, HeartbeatCore& to, HeartbeatCore& from,
-                   std::vector<Verdict>& verdicts) {
-    verdicts.insert(verdicts.end(), step.verdicts.begin(), step.verdicts.end());
+                   std::vector<Verdict>& told_from, std::vector<Verdict>& told_to) {
+    told_from.insert(told_from.end(), step.verdicts.begin(), step.verdicts.end());
     for (const Bytes& datagram : step.datagrams) {
-      for (const Bytes& answer : to.handle_datagram(at(ms), datagram).datagrams) {
-        const HeartbeatStep back = from.handle_datagram(at(ms), answer);
-        verdicts.insert(verdicts.end(), back.verdicts.begin(), back.verdicts.end());
-      }
+      pass(ms, to.handle_datagram(at(ms), datagram), from, to, told_to, told_from);
     }
   }
 };
@@ -60,11 +58,25 @@ bool has(const HeartbeatStep& step, Verdict verdict) {
 
 TEST_CASE("a heartbeat is answered once and the answer is not answered", "[N7]") {
   Couple c;
-  const HeartbeatStep beat = c.active.tick(at(10));
+  c.run(0, 10);
+  const HeartbeatStep beat = c.active.tick(at(25));
   REQUIRE(beat.datagrams.size() == 1);
-  const HeartbeatStep answer = c.standby.handle_datagram(at(10), beat.datagrams[0]);
+  const HeartbeatStep answer = c.standby.handle_datagram(at(25), beat.datagrams[0]);
   REQUIRE(answer.datagrams.size() == 1);
-  CHECK(c.active.handle_datagram(at(10), answer.datagrams[0]).datagrams.empty());
+  CHECK(c.active.handle_datagram(at(25), answer.datagrams[0]).datagrams.empty());
+}
+
+TEST_CASE("a lost or overtaken heartbeat costs no echo: the answer behind it is answered", "[N7]") {
+  Couple c;
+  c.run(0, 10);
+  const Bytes lost = c.active.tick(at(25)).datagrams.at(0);
+  const Bytes beat = c.standby.tick(at(25)).datagrams.at(0);
+  const Bytes answer = c.active.handle_datagram(at(25), beat).datagrams.at(0);
+  const HeartbeatStep echo = c.standby.handle_datagram(at(26), answer);
+  REQUIRE(echo.datagrams.size() == 1);
+  CHECK(c.standby.handle_datagram(at(26), lost).datagrams.empty());
+  CHECK(c.active.handle_datagram(at(26), echo.datagrams[0]).datagrams.empty());
+  CHECK((c.active.partner().echoed == at(25)));
 }
 
 TEST_CASE("replayed, reflected, damaged and cut heartbeats are refused", "[N7]") {
@@ -264,8 +276,8 @@ TEST_CASE("after a lapse a partner that has lost its shadow state means starting
       c.run(0, 100);
       // The active stands still; its partner takes over, dies, and comes back as a standby that knows nothing.
       if (forgot) c.standby.set_facts(at(200), {Role::kStandby, false, false, 0, 3});
-      std::vector<Verdict> verdicts;
-      Couple::pass(230, c.active.tick(at(230)), c.standby, c.active, verdicts);
+      std::vector<Verdict> verdicts, ignored;
+      Couple::pass(230, c.active.tick(at(230)), c.standby, c.active, verdicts, ignored);
       const std::vector<Verdict> later = c.run(230, 300);
       verdicts.insert(verdicts.end(), later.begin(), later.end());
       CHECK(std::count(verdicts.begin(), verdicts.end(), Verdict::kLeaseLapsed) == 1);
@@ -280,8 +292,8 @@ TEST_CASE("a witness that vouches frees a lapsed lease, whatever the partner has
   c.run(0, 100);
   c.active.set_witness(at(100), at(2'000));
   c.standby.set_facts(at(200), {Role::kStandby, false, false, 0, 3});
-  std::vector<Verdict> verdicts;
-  Couple::pass(230, c.active.tick(at(230)), c.standby, c.active, verdicts);
+  std::vector<Verdict> verdicts, ignored;
+  Couple::pass(230, c.active.tick(at(230)), c.standby, c.active, verdicts, ignored);
   CHECK(std::count(verdicts.begin(), verdicts.end(), Verdict::kLeaseBack) == 1);
   CHECK(std::count(verdicts.begin(), verdicts.end(), Verdict::kStartEmpty) == 0);
 }

@@ -7,6 +7,7 @@
 
 #include "driver/inproc/inproc_card.hpp"
 #include "host/base/seeded_random.hpp"
+#include "host/ha/codec.hpp"
 #include "host/ha/member.hpp"
 
 namespace tandem::ha {
@@ -40,6 +41,7 @@ class Duo {
     std::optional<Member> member;
     HeartbeatFacts facts;
     std::vector<WitnessClaim> claims;
+    unsigned releases = 0;
   };
 
   Duo() {
@@ -83,6 +85,7 @@ class Duo {
       for (std::size_t i = 0; i < 2; ++i) {
         output[i] = side[i].member->take_output(now);
         if (output[i].facts) side[i].facts = *output[i].facts;
+        if (output[i].release) ++side[i].releases;
         if (output[i].claim) side[i].claims.push_back(*output[i].claim);
       }
       bool quiet = true;
@@ -282,6 +285,20 @@ TEST_CASE("a member whose disk is full does not keep the service from coming bac
   }
 }
 
+TEST_CASE("the active knows the number that its standby would go active with, should that one's disk lose it", "[N1]") {
+  Duo duo;
+  duo.start();
+  REQUIRE(duo.a().role() == Role::kActive);
+  REQUIRE(duo.b().in_sync());
+  duo.a().session_down(duo.now);
+  duo.a().session_up(duo.now);
+  const Bytes hello = duo.a().take_output(duo.now).session_octets;
+  const auto frame = decode_frame(duo.now, ByteView(hello).subspan(kFrameLengthOctets));
+  REQUIRE(frame.ok());
+  REQUIRE(duo.side[1].store->durable() > 0);
+  CHECK(std::get<Hello>(*frame).activations[1] == duo.side[1].store->durable());
+}
+
 TEST_CASE("with an external manager nobody leads unasked, and a wish for a healthy pair is a handover") {
   Duo duo;
   for (MemberConfig& config : duo.config) config.external = true;
@@ -353,6 +370,16 @@ TEST_CASE("a partner that TLS refuses is there: no cold start until it is gone",
   CHECK(duo.b().trouble() == "certificate refused: hostname mismatch");
   for (int i = 0; i < 12; ++i) duo.pass(seconds(1));
   CHECK(duo.b().role() == Role::kActive);
+}
+
+TEST_CASE("of two standbys the one that does not lead gives up its key, which would keep the other out", "[N7]") {
+  Duo duo;
+  duo.config[0].witness = duo.config[1].witness = true;
+  duo.start();
+  CHECK(duo.side[0].claims.size() == 1);
+  CHECK(duo.side[0].releases == 0);
+  CHECK(duo.side[1].claims.empty());
+  CHECK(duo.side[1].releases == 1);
 }
 
 TEST_CASE("a standby that the witness refused asks again, beside a partner that stands by too and alone", "[N7]") {

@@ -184,6 +184,26 @@ TEST_CASE("a partner that acknowledges nothing for a second counts as stalled, a
   CHECK(c.a.handle_timers(now + milliseconds(2000)).empty());
 }
 
+TEST_CASE("a partner that ends in the middle of a frame counts as stalled after a second, a slow one does not",
+          "[N4]") {
+  Couple c;
+  c.a.append(kNow, InSync{1});
+  const Bytes frame = c.a.take_output(kNow);
+  TimePoint now = kNow;
+  for (std::size_t i = 0; i + 1 < frame.size(); ++i) {
+    now += milliseconds(900);
+    CHECK(c.b.handle_timers(now).empty());
+    CHECK(c.b.receive(now, ByteView(frame).subspan(i, 1)).empty());
+  }
+  CHECK(c.b.next_deadline() == now + milliseconds(1000));
+  CHECK(c.b.handle_timers(now + milliseconds(999)).empty());
+  SECTION("the rest comes") {
+    CHECK(c.b.receive(now + milliseconds(999), ByteView(frame).last(1)).size() == 1);
+    CHECK(c.b.next_deadline() == kNever);
+  }
+  SECTION("it does not") { CHECK(broken(c.b.handle_timers(now + milliseconds(1000))) == LinkErrc::kStalled); }
+}
+
 TEST_CASE("a connection on which nobody says hello ends after three seconds, whatever trickles in", "[N4]") {
   SyncLink a{{}}, b{{}};
   a.open(kNow, hello(1));

@@ -268,6 +268,63 @@ TEST_CASE("the responder of a rekey sends on the new child when traffic shows th
   CHECK(established(world.b).front()->children[1].carries_outbound);
 }
 
+TEST_CASE("of two children with the same selectors the younger one carries, on its maker's side at once", "[REK-002]") {
+  World world;
+  world.connect();
+  const std::uint32_t route_a = only_child(world.a).route;
+  const std::uint32_t route_b = only_child(world.b).route;
+  world.perform(world.a, world.a.core().initiate(world.now, "peer", "net").value());
+  world.run_for(milliseconds(100));
+  const auto children_a = installed(world.a);
+  const auto children_b = installed(world.b);
+  REQUIRE(children_a.size() == 2);
+  REQUIRE(children_b.size() == 2);
+  CHECK(children_a[1]->route == route_a);
+  CHECK(children_a[1]->carries_outbound);
+  CHECK_FALSE(children_a[0]->carries_outbound);
+  CHECK(children_b[1]->route == route_b);
+  // The peer may not have our answer yet: traffic tells, or a second.
+  CHECK(children_b[0]->carries_outbound);
+  SECTION("traffic") {
+    static_cast<void>(world.b.core().handle_child_traffic(world.now, children_b[1]->spi_in));
+    CHECK(installed(world.b)[1]->carries_outbound);
+  }
+  SECTION("no traffic") { world.run_for(seconds(1)); }
+  CHECK(installed(world.b)[1]->carries_outbound);
+  CHECK_FALSE(installed(world.b)[0]->carries_outbound);
+  // Whichever goes, the other one carries on.
+  const std::size_t goes = GENERATE(0, 1);
+  const std::uint32_t stays = installed(world.b)[1 - goes]->spi_in;
+  world.perform(world.b, world.b.core().close_child(world.now, installed(world.b)[goes]->spi_in).value());
+  world.run_for(seconds(20));
+  CHECK(disagreement(world) == "");
+  CHECK(only_child(world.b).spi_in == stays);
+  CHECK(only_child(world.b).carries_outbound);
+}
+
+TEST_CASE("a child that the peer may not have yet is rekeyed or deleted later", "[REK-008]") {
+  for (const bool rekey : {true, false}) {
+    INFO((rekey ? "rekey" : "delete"));
+    World world;
+    world.connect();
+    // The answer to a's rekey is late; b's operator wants its new child gone, or rekeyed, at once.
+    const std::size_t answer = world.sent + 1;
+    world.network = [&](std::size_t number, const Datagram&) {
+      return Fate{number == answer ? milliseconds(300) : milliseconds(5)};
+    };
+    world.perform(world.a, world.a.core().rekey_child(world.now, only_child(world.a).spi_in).value());
+    world.run_for(milliseconds(50));
+    REQUIRE(established(world.b).front()->children.size() == 2);
+    const std::uint32_t fresh = established(world.b).front()->children[1].spi_in;
+    world.perform(world.b, rekey ? world.b.core().rekey_child(world.now, fresh).value()
+                                 : world.b.core().close_child(world.now, fresh).value());
+    world.run_for(seconds(100));
+    CHECK(disagreement(world) == "");
+    CHECK(installed(world.a).size() == (rekey ? 1 : 0));
+    if (rekey) CHECK(only_child(world.b).spi_in != fresh);
+  }
+}
+
 TEST_CASE("lifetimes rekey children and IKE SAs by themselves", "[REK-001]") {
   World world;
   world.connect();

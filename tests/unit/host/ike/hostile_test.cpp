@@ -2,6 +2,7 @@
 // Everything from outside is hostile: real messages with bits flipped, cut short or grown change no state.
 #include <catch2/catch.hpp>
 
+#include "host/ike/child.hpp"
 #include "world.hpp"
 
 using namespace tandem;
@@ -161,6 +162,35 @@ TEST_CASE("mutated answers do not disturb an initiator", "[hostile][ERR-003][IKE
     world.settle();
     REQUIRE(established(world.a).size() == 1);
   }
+}
+
+TEST_CASE("a peer that rekeys one child again and again meets a limit", "[hostile][IKE-028]") {
+  World world;
+  world.connect();
+  const IkeSaState a = established(world.a).front()->clone();
+  const ChildSaState& child = a.children.front();
+  SeededRandom random(7);
+  IvSource ivs(random);
+  ivs.set_incarnation(4711);
+  std::size_t most = 0;
+  for (std::uint32_t id = a.next_send_id; id < a.next_send_id + 1000; ++id) {
+    wire::IkeHeader header;
+    header.spi_initiator = wire::IkeSpi{a.spi_i};
+    header.spi_responder = wire::IkeSpi{a.spi_r};
+    header.exchange = wire::ExchangeType::kCreateChildSa;
+    header.from_initiator = true;
+    header.message_id = wire::MessageId{id};
+    std::vector<wire::Payload> payloads{
+        wire::NotifyPayload{wire::NotifyType::kRekeySa, {}, wire::ProtocolId::kEsp, spi_octets(child.spi_in)},
+        offer_esp(world.a.config.peers[0].children[0].proposals, 0x90000000 + id, true, child.esn),
+        wire::NoncePayload{Bytes(32, static_cast<std::uint8_t>(id))}};
+    add_selectors(payloads, child.local_ts, child.remote_ts, true);
+    const Bytes request = seal(keys_from_initiator(a.suite, a.keys), header, payloads, ivs);
+    REQUIRE(world.b.core().handle_datagram(world.now, {a.remote, a.local, request}).gated.size() == 1);
+    most = std::max(most, established(world.b).front()->children.size());
+  }
+  // Its partner's decoder takes 1,024.
+  CHECK(most == 2 * world.b.config.children_max);
 }
 
 TEST_CASE("random octets do nothing", "[hostile]") {

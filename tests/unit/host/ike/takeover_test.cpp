@@ -190,6 +190,35 @@ TEST_CASE("a child that the dead member asked for is of the epoch of its request
   CHECK(only_child(world->a).born_epoch == 2);
 }
 
+TEST_CASE("a death among crossing rekeys leaves one child and one IKE SA, whoever wins", "[N4][REK-006][REK-007]") {
+  for (const Act act : {Act::kRekeyChild, Act::kRekeyIke}) {
+    for (std::uint64_t seed = 0; seed < 8; ++seed) {
+      for (std::size_t index = 0; index < 4; ++index) {
+        INFO("act " << static_cast<int>(act) << ", seed " << seed << ", death before message " << index);
+        auto world = make_world(SyncPolicy::kDoubt, true, false);
+        world->connect();
+        world->add_standby(world->a);
+        for (std::uint64_t i = 0; i < seed; ++i) static_cast<void>(world->b.active().random.u64());
+        Step from_a = begin(*world, world->a, act);
+        Step from_b = begin(*world, world->b, act);
+        std::size_t number = 0;
+        world->a.before_send = [&](const Datagram&) { return number++ != index; };
+        world->perform(world->a, std::move(from_a));
+        world->perform(world->b, std::move(from_b));
+        world->run_for(seconds(25));
+        CHECK(established(world->a).size() == 1);
+        world->run_for(seconds(275));
+        CHECK(disagreement(*world) == "");
+        CHECK(installed(world->b).size() == 1);
+        CHECK(world->a.core().sas().size() == 1);
+        CHECK(world->b.core().sas().size() == 1);
+        // The keys of the exchange that wins may have died with the member.
+        CHECK(world->init_requests <= (act == Act::kRekeyIke && index < 2 ? 2u : 1u));
+      }
+    }
+  }
+}
+
 TEST_CASE("a takeover in quiet times is one sync exchange and keeps SPIs and keys", "[SYNC-010][SYNC-020]") {
   auto world = make_world(SyncPolicy::kAlways, true, false);
   world->connect();
