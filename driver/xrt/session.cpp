@@ -52,7 +52,30 @@ constexpr std::array<WantedArgument, 9> kIdentity{{{"magic", 8},
                                                    {"build_id_4", 4},
                                                    {"simulated", 4}}};
 
-CardResult<XrtIdentity> read_identity(const XrtKernel& kernel) {
+// Reads of a register over PCIe take a microsecond, the kernel some clocks: what is not there then will not come.
+constexpr int kShownTries = 1000;
+
+// What the kernel shows once it was started: its magic is no zero, also where it is another's. Error: that of a read.
+CardResult<> await_shown(XrtKernel& kernel) {
+  if (auto started = kernel.start(); !started) {
+    return started;
+  }
+  for (int i = 0; i < kShownTries; ++i) {
+    auto magic = kernel.read("magic");
+    if (!magic) {
+      return Failure<CardError>{magic.error()};
+    }
+    if (*magic != 0) {
+      return {};
+    }
+  }
+  return fail(CardErrc::kIo, "kernel " + kernel.name() + " was started and shows nothing: reset the card");
+}
+
+CardResult<XrtIdentity> read_identity(XrtKernel& kernel) {
+  if (auto shown = await_shown(kernel); !shown) {
+    return Failure<CardError>{shown.error()};
+  }
   XrtIdentity identity{};
   std::uint8_t build_id[card::kBuildIdOctets];
   std::uint64_t words[4] = {};

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The identity kernel's top: constants of the image in registers, for the host to compare before it trusts the card.
-// Serves N6. Free running; no memory, no stream.
+// Serves N6. No memory, no stream: so it is started as the kernels with memory are (a kernel without control must have a
+// stream and may have no registers, UG1393 v2022.2), and shows zeros before.
 #include "hw/kernel/tops.hpp"
 
 #include "hw/contract/version.hpp"
@@ -45,7 +46,8 @@ extern "C" void tandem_identity(std::uint64_t* magic, std::uint32_t* contract_ve
 #pragma HLS INTERFACE s_axilite port = build_id_3
 #pragma HLS INTERFACE s_axilite port = build_id_4
 #pragma HLS INTERFACE s_axilite port = simulated
-#pragma HLS INTERFACE ap_ctrl_none port = return
+#pragma HLS INTERFACE s_axilite port = return
+#pragma HLS INTERFACE ap_ctrl_chain port = return
   *magic = kContractMagic;
   *contract_version = kContractVersion;
   *slots_max = kSlotsOfImage;

@@ -77,9 +77,8 @@ def read_top(path):
     if len(set(bundles.values())) != len(bundles) or not set(bundles) <= in_registers:
         raise ValueError(f"{path}: m_axi pragmas {bundles}: one bundle for each pointer")
     started = kernel.control == "ap_ctrl_chain"
-    given = any(argument.kind in (MEMORY, SCALAR) for argument in arguments)
-    if kernel.control not in ("ap_ctrl_chain", "ap_ctrl_none") or started != given or started != ("return" in lite):
-        raise ValueError(f"{path}: who is given anything is started by a control register (ap_ctrl_chain), nobody else")
+    if kernel.control not in ("ap_ctrl_chain", "ap_ctrl_none") or started != kernel.registers or started != ("return" in lite):
+        raise ValueError(f"{path}: who has registers is started by one of them (ap_ctrl_chain), nobody else (UG1393)")
     return kernel
 
 

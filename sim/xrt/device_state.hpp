@@ -33,7 +33,7 @@ struct DeviceState {
   std::uint32_t registers[kKernels][kRegisterWords];
   // Written by the card: 1 while a kernel is in a call.
   std::uint32_t busy[kKernels];
-  // What the identity kernel shows: in the image, so neither loading nor a reset changes it.
+  // What the identity kernel shows once it is started: in the image, so neither loading nor a reset changes it.
   std::uint32_t identity[kRegisterWords];
 };
 

@@ -169,9 +169,11 @@ int SimulatedDevice::read_register(std::uint32_t kernel, std::uint32_t offset, s
   if (!alive()) {
     return -ENODEV;
   }
-  value = __atomic_load_n(kernel == kIdentity ? &state_->identity[offset / 4] : &state_->registers[kernel][offset / 4],
-                          __ATOMIC_ACQUIRE);
-  if (kernel != kIdentity && offset == 0 && __atomic_load_n(&state_->busy[kernel], __ATOMIC_ACQUIRE) == 0) {
+  const std::uint32_t control = __atomic_load_n(&state_->registers[kernel][0], __ATOMIC_ACQUIRE);
+  const bool shows = kernel == kIdentity && offset != 0 && (control & kControlStart) != 0;
+  value =
+      __atomic_load_n(shows ? &state_->identity[offset / 4] : &state_->registers[kernel][offset / 4], __ATOMIC_ACQUIRE);
+  if (offset == 0 && __atomic_load_n(&state_->busy[kernel], __ATOMIC_ACQUIRE) == 0) {
     value |= kControlIdle;
   }
   return 0;
@@ -179,7 +181,10 @@ int SimulatedDevice::read_register(std::uint32_t kernel, std::uint32_t offset, s
 
 int SimulatedDevice::write_register(std::uint32_t kernel, std::uint32_t offset, std::uint32_t value) {
   const std::lock_guard lock(mutex_);
-  if (!attached_ || kernel >= kIdentity || offset / 4 >= kRegisterWords || offset % 4 != 0) {
+  if (!attached_ || kernel >= kKernels || offset / 4 >= kRegisterWords || offset % 4 != 0) {
+    return -EINVAL;
+  }
+  if (kernel == kIdentity && offset != 0) {  // nothing there is the host's
     return -EINVAL;
   }
   if (!alive()) {
