@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The identity kernel's top: constants of the image in registers, for the host to compare before it trusts the card.
-// Serves N6. No memory, no stream: so it is started as the kernels with memory are (a kernel without control must have a
-// stream and may have no registers, UG1393 v2022.2), and shows zeros before.
+// Serves N6. No memory, no stream: so it is started as the kernels with memory are (a kernel without control must have
+// a stream and may have no registers, UG1393 v2022.2), and shows zeros before.
 #include "hw/kernel/tops.hpp"
 
 #include "hw/contract/version.hpp"

@@ -14,18 +14,30 @@ STUB = "hw/kernel/hls_stub.hpp"
 
 BANNED = (
     ("the heap", re.compile(
-        r"(?<!operator )\b(?:new|delete)\b|\b(?:malloc|calloc|realloc|free|alloca|aligned_alloc)\s*\(|\bstd::(?:vector|string|"
-        r"map|set|unordered_map|unordered_set|deque|list|unique_ptr|shared_ptr|make_unique|make_shared)\b")),
+        r"\b(?:new|delete)\b|\b(?:malloc|calloc|realloc|free|aligned_alloc)\s*\(|\b(?:__builtin_)?alloca\w*\s*\(")),
+    ("of a library, not among the names that kernel code may use", re.compile(
+        r"\b(?:[fs]|sn)?printf\s*\(|\b(?:puts|exit|abort|assert)\s*\(|\bstd\s*::\s*(?!u?int(?:8|16|32|64)_t\b|size_t\b|nullptr_t\b|integral_constant\b|true_type\b|false_type\b|enable_if\b|"
+        r"conditional\b|is_same\b)\w+")),
     ("a virtual function", re.compile(r"\bvirtual\b|\boverride\b")),
     ("an exception", re.compile(r"\b(?:throw|try|catch)\b")),
     ("run-time type information", re.compile(r"\b(?:dynamic_cast|typeid)\b")),
-    ("floating point", re.compile(r"\b(?:float|double|half)\b|(?<![\w.])\d+\.\d*|(?<![\w.])\d+[eE][+-]?\d+")),
+    ("floating point", re.compile(r"\b(?:float|double|half|_Float\d+x?|__fp16|__float128)\b|(?<![\w.])\d+\.\d*|(?<![\w.)\]])\.\d+|(?<![\w.])\d+[eE][+-]?\d+|"
+                                  r"\b0[xX][\da-fA-F.]*[pP]")),
     ("a function pointer", re.compile(
-        r"\(\s*(?:\w+::)?[*&]\s*(?:const\s+)?\w*(?:\[\w*\])?\s*\)\s*\(|\bstd::(?:function|bind|mem_fn)\b")),
+        r"\(\s*(?:\w+::)?[*&]\s*(?:const\s+)?\w*(?:\[\w*\])?\s*\)\s*\(|"
+        r"\btypedef\b[^;]*\)\s*;|\busing\s+\w+\s*=(?!\s*decltype)[^;(]*\([^;]*\)\s*;|\(\s*\*\s*this\s*\)\s*\(|"
+        r"&\s*\w+::[a-z_]\w*\s*[;,)]|[(,]\s*[\w:]+\s+\w+\s*\((?:[\w:]+[\s*&]*(?:\w+)?,?\s*)*\)\s*[,)]")),
+    ("a lambda", re.compile(r"(?<![\w\])])\s*\[(?:[&=]|this|\w+)?(?:,[^\]]*)?\]\s*(?:\([^)]*\)\s*(?:mutable\s*)?(?:->\s*\w+\s*)?)?\{")),
+    ("a pointer to a pointer", re.compile(r"\w\s*\*\s*(?:const\s*)?\*\s*\w")),
+    ("another type's octets", re.compile(r"\breinterpret_cast\b|\bunion\b")),
     ("a jump", re.compile(r"\b(?:goto|setjmp|longjmp)\b")),
     ("a processor's instruction", re.compile(r"\b(?:asm|__asm__)\b|\b_mm\d*_\w+|\b__builtin_ia32_\w+|\b__m\d+i?\b")),
-    ("a thread", re.compile(r"\b(?:thread_local|std::(?:thread|mutex|atomic|async|future))\b")),
+    ("a thread", re.compile(r"\bthread_local\b")),
 )
+# Macros hide code from these rules: those that a tool's headers or a build want, and no others.
+MACROS = {"AP_INT_MAX_W", "TANDEM_BUILD_ID"}
+_ARRAY = re.compile(r"(?:^|[;{}])\s*(?!return\b|else\b|case\b|using\b|typedef\b|goto\b)(?:[\w:]+(?:<[^;{}]*>)?[\s&]+)+\w+"
+                    r"\s*((?:\[[^\]]*\])+)\s*(?=[;={,])", re.MULTILINE)
 HEADERS = re.compile(r'^[ ]*#[ ]*include[ ]*<(?!cstdint>|cstddef>|type_traits>|ap_int\.h>|hls_stream\.h>|ap_axi_sdata\.h>)'
                      r"([^>]+)>", re.MULTILINE)
 DELETED = re.compile(r"=\s*delete\b")
@@ -80,7 +92,14 @@ def synthesisable(tree):
         for found in re.finditer(r"=\s*&?\s*([a-z_]\w*)\s*;", code):
             if found.group(1) in known:
                 yield path, _line_of(code, found.start()), f"'{found.group(1)}' is taken as a function pointer"
+        for found in _ARRAY.finditer(code):
+            for size in re.findall(r"\[([^\]]*)\]", found.group(1)):
+                if size.strip() and not _constant(size):
+                    yield path, _line_of(code, found.start(1)), f"an array of '{size}', no constant, is not for synthesis"
         text = tree.text(path)
+        for found in re.finditer(r"^[ ]*#[ ]*define[ ]+(\w+)", text, re.MULTILINE):
+            if found.group(1) not in MACROS:
+                yield path, _line_of(text, found.start(1)), f"'{found.group(1)}' is a macro: it hides code from these rules"
         for found in HEADERS.finditer(text):
             yield path, _line_of(text, found.start(1)), f"<{found.group(1)}> is no header for synthesis"
 
@@ -92,9 +111,12 @@ def recursion(tree):
     known = {name for name, *_ in bodies}
     calls = {name: {} for name in known}
     for name, path, code, start, end in bodies:
-        for found in re.finditer(r"(?<![\w.>:~])([A-Za-z_]\w*)\s*\(", code[start:end]):
+        for found in re.finditer(r"(?<![\w.>:~])(?:(?:tandem::)?card::|::|this->)?([A-Za-z_]\w*)\s*(?:<[^;{}()]*>\s*)?\(",
+                                 code[start:end]):
             if found.group(1) in known:
                 calls[name].setdefault(found.group(1), (path, _line_of(code, start + found.start())))
+        for found in re.finditer(rf"(?:\.|->|[\w]::){re.escape(name)}\s*\(", code[start:end]):
+            calls[name].setdefault(name, (path, _line_of(code, start + found.start())))
     for name in sorted(known):
         reached, waiting = set(), [(callee, at) for callee, at in calls[name].items()]
         for callee, at in waiting:  # grows while it is read
@@ -115,13 +137,18 @@ def _constant(expression):
     return bool(expression.strip()) and all(_CONSTANT_WORD.match(word) for word in words)
 
 
-def _bounded_for(head):
-    """Whether a `for (...)` runs from a constant to a constant; further conditions may only end it earlier."""
+def _bounded_for(head, body):
+    """Whether a `for (...)` runs from a constant to a constant by its own steps alone; further conditions may only end it
+    earlier."""
     parts = head.split(";")
     if len(parts) != 3:
         return False  # over a range: its size is not in sight
     counter = re.match(r"^[\w:\s<>]*?\b(\w+)\s*(?:=|\{)\s*([^{}]*)\}?$", parts[0].strip())
     if not counter or not _constant(counter.group(2)):
+        return False
+    name = counter.group(1)
+    steps = rf"(?:\+\+|--)\s*{name}\b|\b{name}\s*(?:\+\+|--)|(?<!\.)\b{name}\s*(?:[-+*/%&|^]|<<|>>)?=(?!=)"
+    if not re.search(steps, parts[2]) or re.search(steps, body):
         return False
     for condition in parts[1].split("&&"):
         limit = re.match(rf"^\s*{counter.group(1)}\s*(?:<=?|>=?|!=)\s*([^|?]+)$", condition)
@@ -163,8 +190,9 @@ def bounded_loops(tree):
     """each loop of kernel code has a constant bound or, first in its body, a LOOP_TRIPCOUNT pragma with its maximum"""
     for path in _paths(tree):
         code, text = _code(tree, path), tree.text(path)
-        for keyword, head, start, inside, _ in _loops(code):
-            if keyword == "for" and _bounded_for(head):
+        for keyword, head, start, inside, end in _loops(code):
+            body = code[inside:max(end, code.find(";", inside))]
+            if keyword == "for" and _bounded_for(head, body):
                 continue
             pragmas = re.match(r"(?:[ \t]*(?://[^\n]*)?\n(?:[ ]*#pragma[^\n]*)?)+", text[inside:])
             count = re.search(r"#pragma HLS LOOP_TRIPCOUNT\b[^\n]*\bmax\s*=\s*(\w+)", pragmas.group(0) if pragmas else "",
@@ -201,6 +229,10 @@ def kernel_state(tree):
         for found in re.finditer(r"\bstatic\b(?!_)\s+(?!const\b|constexpr\b|inline\b)([^;{(]*)([;{(=])", code):
             if found.group(2) != "(" and not path.startswith("hw/kernel/"):
                 yield path, _line_of(code, found.start()), f"'static {found.group(1).strip()}' keeps state in a core"
+        for found in re.finditer(r"^(?:inline\s+|static\s+)?(?!const|using\b|typedef\b|struct\b|class\b|enum\b|union\b|extern\b|"
+                                 r"static_assert\b|namespace\b|template\b|friend\b)[\w:]+(?:<[^;()]*>)?[ *&]+(\w+)"
+                                 r"(?:\[[^\]]*\])*\s*(?:=[^;]*|\{[^;]*\})?;", code, re.MULTILINE):
+            yield path, _line_of(code, found.start()), f"'{found.group(1)}' is a variable of all functions"
 
 
 RULES = (synthesisable, recursion, bounded_loops, named_loops, kernel_state)
