@@ -21,8 +21,10 @@ constexpr std::size_t kSasMax = 4;                              // with one addr
 bool is_expected(Engine& engine, std::uint32_t spi) {
   if (engine.find_child_owner(spi) != nullptr) return true;
   const auto asks_for = [spi](const auto& entry) {
-    const auto& pending = entry.second->state.pending;
-    return pending && pending->new_child_spi_in == spi;
+    const LiveSa& sa = *entry.second;
+    return (sa.state.pending && sa.state.pending->new_child_spi_in == spi) ||
+           std::any_of(sa.side.begin(), sa.side.end(),
+                       [spi](const SideRequest& one) { return one.request.new_child_spi_in == spi; });
   };
   const auto begins = [spi](const auto& entry) { return entry.second.slot && entry.second.slot->spi == spi; };
   return std::any_of(engine.sas.begin(), engine.sas.end(), asks_for) ||
