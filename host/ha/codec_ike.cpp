@@ -276,6 +276,7 @@ ike::IkeSaState read_ike_sa(TimePoint now, schema::IkeSa::Reader in) {
   for (const schema::ChildSa::Reader child : in.getChildren()) state.children.push_back(read_child(now, child));
   state.collisions = read_collisions(in);
   if (in.getSuccessor() != 0) state.successor = ike::LocalSpi{in.getSuccessor()};
+  require(state.successor != state.local_spi(), "IKE SA: its own successor");
   state.successor_nonce = read_bytes(in.getSuccessorNonce(), kNonceOctetsMax, "IKE SA: nonce of the successor");
   state.born_activations = {in.getBornActivation1(), in.getBornActivation2()};
   state.established = read_moment(now, in.getEstablished(), "IKE SA: established");

@@ -354,6 +354,9 @@ TEST_CASE("fields beyond their bounds are refused by name", "[N4]") {
   CHECK(refused([](auto& s) { s.peer_name.assign(kNameOctetsMax + 1, 'x'); }) == "IKE SA: peer name");
   CHECK(refused([](auto& s) { s.spi_r = 0; }) == "IKE SA: SPI");
   CHECK(refused([](auto& s) { s.pending->kind = static_cast<ike::RequestKind>(7); }) == "pending: kind");
+  CHECK(refused([](auto& s) { s.successor = s.local_spi(); }) == "IKE SA: its own successor");
+  CHECK(refused([](auto& s) { s.collisions.resize(1025, s.collisions[0]); }) == "collisions: count");
+  CHECK(refused([](auto& s) { s.collisions[0].lowest_nonce.resize(257); }) == "collision: nonce");
   CHECK(refused([](auto& s) { s.children[0].phase = static_cast<ike::ChildPhase>(3); }) == "child: phase");
   CHECK(refused([](auto& s) { std::swap(s.children[0].local_ts[0].start, s.children[0].local_ts[0].end); }) ==
         "selector: range");
