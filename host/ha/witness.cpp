@@ -93,7 +93,10 @@ WitnessStep WitnessCore::set_facts(TimePoint now, TimePoint echoed, const Witnes
 
 WitnessStep WitnessCore::claim(TimePoint now, TimePoint echoed, const WitnessClaim& claim) {
   WitnessStep step;
-  if (!facts_.active) claim_ = PendingClaim{claim, now, false};
+  if (!facts_.active) {
+    claim_ = PendingClaim{claim, now, false};
+    ungranted_ = claim.activation;
+  }
   releasing_ = false;
   advance(now, echoed, step);
   return step;
@@ -144,6 +147,9 @@ void WitnessCore::advance_lease(TimePoint now, WitnessStep& step) {
 }
 
 void WitnessCore::advance_key(TimePoint now, WitnessStep& step) {
+  // A claim that was given up can be carried out at any later time: its request was only slow.
+  const bool unwanted = ungranted_ != 0 && key_ && key_->member == config_.member && key_->activation == ungranted_;
+  if (!facts_.active && !claim_ && key_known_ && unwanted) releasing_ = true;
   if (claim_) {
     advance_claim(now, step);
   } else if (facts_.active) {
@@ -235,6 +241,7 @@ void WitnessCore::take_key(TimePoint now, const KeyAnswer& answer, const KeySwap
   solo_ = key_->solo && swapped->lease == lease_ && lease_lives(now);
   if (claim_ && key_->activation == claim_->claim.activation) {
     claim_.reset();
+    ungranted_ = 0;
     step.events.emplace_back(ClaimGranted{key_->activation});
   }
 }

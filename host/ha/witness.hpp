@@ -193,6 +193,7 @@ class WitnessCore {
   bool solo_ = false;                // our last swap to solo stands, and no other was sent since
   bool lost_told_ = false;
   bool releasing_ = false;
+  std::uint64_t ungranted_ = 0;  // activation of the last claim, unless it was granted
   std::optional<PendingClaim> claim_;
   std::optional<TimePoint> told_;
   bool reachable_ = false;

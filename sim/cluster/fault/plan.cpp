@@ -18,9 +18,6 @@ constexpr Duration kQuietSingle = milliseconds(3500);
 // middle of it, the peer waits for its answer and then for that of the IKE SA before: 3 s each.
 constexpr Duration kQuietRekeyed = milliseconds(18'000);
 constexpr Duration kQuiet = milliseconds(7000);
-// A cluster gives up nothing in the first minute after its takeover, so a peer of that kind is slow to notice that the
-// other side has lost all.
-constexpr Duration kQuietJumped = milliseconds(90'000);
 // What some faults do after their length: starting again.
 constexpr Duration kRestart = milliseconds(250);
 // A key whose owner is gone waits for its etcd lease and then for etcd to notice; a member that was refused asks again

@@ -125,6 +125,9 @@ Plan draw_plan(std::uint64_t seed);
 // Sets faults_end and end to what the plan's faults need.
 void set_ends(Plan& plan);
 
+// A member gives up nothing in the first minute after its takeover, so a cluster of that kind is slow to notice that
+// the other side has lost all.
+constexpr Duration kQuietJumped = std::chrono::seconds(90);
 constexpr std::size_t kPeersMax = 3;
 constexpr std::size_t kFaultsMax = 1000;
 constexpr Duration kFaultTimeMax = std::chrono::minutes(10);

@@ -3,6 +3,7 @@
 #include "host/ha/witness.hpp"
 
 #include <catch2/catch.hpp>
+#include <optional>
 #include <string>
 
 namespace tandem::ha {
@@ -20,6 +21,8 @@ struct Scene {
   bool reaches = true;  // requests are carried out and answered
   std::string value;
   std::int64_t revision = 0;
+  bool slows = false;  // writes are carried out when nobody waits for them any more
+  std::optional<KeySwap> under_way;
 
   Scene() {
     carry(core.set_facts(now, echoed, {true, 1, 0}));
@@ -30,6 +33,10 @@ struct Scene {
     if (!reaches) return WitnessFailure{"unreachable", false};
     if (const auto* grant = std::get_if<LeaseGrant>(&ask)) return LeaseAnswer{7, grant->ttl_s};
     if (std::holds_alternative<LeaseKeep>(ask)) return LeaseAnswer{7, 3};
+    if (slows && std::holds_alternative<KeySwap>(ask)) {
+      under_way = std::get<KeySwap>(ask);
+      return WitnessFailure{"no answer in time", false};
+    }
     KeyAnswer answer;
     if (const auto* swap = std::get_if<KeySwap>(&ask); swap != nullptr && swap->expected == revision) {
       value = swap->value;
@@ -86,6 +93,38 @@ TEST_CASE("a mark of \"paired\" that the witness did not get is made once it is 
   scene.reaches = true;
   scene.run_for(seconds(1));
   CHECK(scene.value == "1:1:paired");
+}
+
+TEST_CASE("a claim that was given up and is carried out all the same is released when it shows", "[N7]") {
+  Scene scene;
+  scene.carry(scene.core.set_facts(scene.now, scene.echoed, {false, 0, 0}));
+  scene.value = "2:1:paired";
+  ++scene.revision;
+  scene.slows = true;
+  scene.carry(scene.core.claim(scene.now, scene.echoed, {2, true, false}));
+  scene.run_for(milliseconds(100));
+  REQUIRE(scene.under_way);
+  scene.carry(scene.core.release(scene.now, scene.echoed));
+  scene.slows = false;
+  scene.run_for(seconds(2));
+  REQUIRE(scene.value == "2:1:paired");
+  static_cast<void>(scene.serve(*scene.under_way));
+  REQUIRE(scene.value == "1:2:solo");
+  scene.run_for(seconds(2));
+  CHECK(scene.value.empty());
+}
+
+TEST_CASE("what was claimed, granted and handed over stays until the partner replaces it", "[N7]") {
+  Scene scene;
+  scene.carry(scene.core.set_facts(scene.now, scene.echoed, {false, 0, 0}));
+  scene.carry(scene.core.claim(scene.now, scene.echoed, {2, false, false}));
+  scene.run_for(milliseconds(100));
+  REQUIRE(scene.value == "1:2:solo");
+  scene.carry(scene.core.set_facts(scene.now, scene.echoed, {true, 2, 0}));
+  scene.run_for(milliseconds(200));
+  scene.carry(scene.core.set_facts(scene.now, scene.echoed, {false, 2, 0}));
+  scene.run_for(seconds(3));
+  CHECK(scene.value == "1:2:paired");
 }
 
 }  // namespace tandem::ha
