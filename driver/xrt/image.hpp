@@ -22,7 +22,8 @@ struct Image {
 constexpr std::size_t kImageOctetsMax = std::size_t{512} << 20;
 constexpr std::uint32_t kImageSectionsMax = 256;
 
-// What of a container holds: magic, declared length = the file's, section table and every section inside it, a
+// What of a container holds: magic, declared length = the file's, section table and every section inside it, in these
+// the tables that XRT walks by their counts (kernels, memories, connections, clocks, probes) and the names in them, a
 // platform name that ends. Error kInvalid says which of them does not; `name` is for its text.
 CardResult<Image> parse_image(std::vector<char> content, std::string_view name);
 

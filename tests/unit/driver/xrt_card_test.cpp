@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // What is XRT's own about the Alveo's driver: images, identity, exclusive use, adoption, loss of the card, sensors.
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include <array>
 #include <catch2/catch.hpp>
 #include <cstring>
 #include <fstream>
@@ -77,6 +79,60 @@ TEST_CASE("a container is believed only where its lengths agree with the file", 
     std::memcpy(bad.data() + 456 + 40 * section + 24, &inside_header, sizeof(inside_header));
     CHECK_FALSE(parse_image(bad, "header").ok());
   }
+}
+
+TEST_CASE("a container is believed only where its tables end with their sections", "[xrt]") {
+  const std::string path = make_image("tables");
+  const std::vector<char> good = octets_of(path);
+  ::unlink(path.c_str());
+  struct Section {
+    std::uint32_t kind;
+    std::uint64_t offset, octets;
+  };
+  std::vector<Section> sections(4);
+  for (std::size_t i = 0; i < sections.size(); ++i) {
+    std::memcpy(&sections[i].kind, good.data() + 456 + 40 * i, 4);
+    std::memcpy(&sections[i].offset, good.data() + 456 + 40 * i + 24, 8);
+    std::memcpy(&sections[i].octets, good.data() + 456 + 40 * i + 32, 8);
+  }
+  const auto with = [&good](std::uint64_t at, auto value) {
+    std::vector<char> bad = good;
+    std::memcpy(bad.data() + at, &value, sizeof(value));
+    return bad;
+  };
+  for (std::size_t i = 0; i < sections.size(); ++i) {
+    const Section& section = sections[i];
+    CHECK_FALSE(parse_image(with(456 + 40 * i, std::uint32_t{31}), "missing").ok());
+    if (section.kind == 2) {
+      continue;  // XML, which is read to its end
+    }
+    CAPTURE(section.kind);
+    for (const std::int32_t count : {-1, 0x7fffffff, 1000}) {
+      CHECK_FALSE(parse_image(with(section.offset, count), "count").ok());
+    }
+    CHECK_FALSE(parse_image(with(456 + 40 * i + 32, std::uint64_t{3}), "short").ok());
+    CHECK_FALSE(parse_image(with(456 + 40 * i + 32, section.octets - 1), "cut").ok());
+    if (section.kind == 8) {
+      std::array<char, 64> endless{};
+      endless.fill('k');
+      CHECK_FALSE(parse_image(with(section.offset + 8 + 16, endless), "name").ok());
+    } else if (section.kind == 7) {
+      for (const std::uint64_t field : {std::uint64_t{0}, std::uint64_t{4}, std::uint64_t{8}}) {
+        CHECK_FALSE(parse_image(with(section.offset + 4 + field, std::int32_t{-1}), "wired").ok());
+        CHECK_FALSE(parse_image(with(section.offset + 4 + field, std::int32_t{1} << 30), "wired").ok());
+      }
+    }
+  }
+}
+
+TEST_CASE("what is no file is no image, and is not waited for", "[xrt]") {
+  const std::string pipe = make_image("pipe") + ".fifo";
+  REQUIRE(::mkfifo(pipe.c_str(), 0600) == 0);
+  CHECK_FALSE(read_image(pipe).ok());
+  CHECK_FALSE(read_image("/").ok());
+  CHECK_FALSE(read_image("/dev/zero").ok());
+  CHECK(read_image(pipe + ".none").error().code == CardErrc::kNotFound);
+  ::unlink(pipe.c_str());
 }
 
 TEST_CASE("an image fits a card whose shell's name begins its platform's", "[xrt]") {
