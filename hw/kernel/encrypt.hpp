@@ -206,7 +206,7 @@ inline void seal_stage(Stream<Item>& in, Stream<Line>& lines, Stream<Task>& task
 #pragma HLS BIND_STORAGE variable = chip.states type = ram_2p impl = uram
 #pragma HLS ARRAY_PARTITION variable = chip.policies dim = 2 complete
 #pragma HLS DEPENDENCE variable = chip.states type = inter direction = RAW distance = 3 true
-  SealRun run = {};
+  SealRun run = SealRun();
   recent_clear(run.recents);
   Item item = {};
   std::uint32_t left = 0;  // lines of its policy

@@ -274,7 +274,7 @@ inline void verdict_stage(Stream<Opened>& in, Stream<Facts>& facts, Stream<Icv>&
   const std::uint32_t inbound = inbound_line(slots);
   Line kept[kConfigLines];
 #pragma HLS ARRAY_PARTITION variable = kept complete
-  VerdictRun run = {};
+  VerdictRun run = VerdictRun();
   window_clear(run.recents);
   bool under_way = false;
   bool decided = false;
