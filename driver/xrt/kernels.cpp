@@ -15,7 +15,7 @@ constexpr std::uint32_t kPointer = 8;
 constexpr std::uint32_t kWord = 4;
 
 constexpr std::array<WantedArgument, 10> kEncrypt{{{"command", kPointer},
-                                                   {"config", kPointer},
+                                                   {"settings", kPointer},
                                                    {"flows", kPointer},
                                                    {"routes", kPointer},
                                                    {"generations", kPointer},
@@ -26,7 +26,7 @@ constexpr std::array<WantedArgument, 10> kEncrypt{{{"command", kPointer},
                                                    {"packets", kWord}}};
 constexpr std::array<WantedArgument, 1> kEncryptEnd{{{"packets", kWord}}};
 constexpr std::array<WantedArgument, 9> kDecrypt{{{"command", kPointer},
-                                                  {"config", kPointer},
+                                                  {"settings", kPointer},
                                                   {"flows", kPointer},
                                                   {"generations", kPointer},
                                                   {"entries", kPointer},
@@ -34,7 +34,7 @@ constexpr std::array<WantedArgument, 9> kDecrypt{{{"command", kPointer},
                                                   {"hops", kPointer},
                                                   {"slots", kWord},
                                                   {"packets", kWord}}};
-constexpr std::array<WantedArgument, 6> kDecryptEnd{{{"config", kPointer},
+constexpr std::array<WantedArgument, 6> kDecryptEnd{{{"settings", kPointer},
                                                      {"entries", kPointer},
                                                      {"hops", kPointer},
                                                      {"states", kPointer},

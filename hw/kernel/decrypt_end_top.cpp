@@ -6,17 +6,17 @@
 using namespace tandem::card;
 
 extern "C" void tandem_decrypt_end(Stream<Line>& plan, Stream<Word>& target, Stream<TagWord>& tag, Stream<Word>& clear,
-                                   Stream<Word>& wire, Stream<Line>& report, Stream<Word>& frame, const Line* config,
-                                   const Line* entries, const Line* hops, Line* states, std::uint32_t slots,
-                                   std::uint32_t packets) {
+                                   Stream<Word>& ethernet, Stream<Line>& reports, Stream<Word>& frame,
+                                   const Line* settings, const Line* entries, const Line* hops, Line* states,
+                                   std::uint32_t slots, std::uint32_t packets) {
 #pragma HLS INTERFACE axis port = plan
 #pragma HLS INTERFACE axis port = target
 #pragma HLS INTERFACE axis port = tag
 #pragma HLS INTERFACE axis port = clear
-#pragma HLS INTERFACE axis port = wire
-#pragma HLS INTERFACE axis port = report
+#pragma HLS INTERFACE axis port = ethernet
+#pragma HLS INTERFACE axis port = reports
 #pragma HLS INTERFACE axis port = frame
-#pragma HLS INTERFACE m_axi port = config offset = slave bundle = config depth = kBenchLines latency = \
+#pragma HLS INTERFACE m_axi port = settings offset = slave bundle = settings depth = kBenchLines latency = \
     100 num_read_outstanding = 4 max_read_burst_length = 16
 #pragma HLS INTERFACE m_axi port = entries offset = slave bundle = entries depth = kBenchLines latency = \
     100 num_read_outstanding = 128 max_read_burst_length = 16
@@ -24,7 +24,7 @@ extern "C" void tandem_decrypt_end(Stream<Line>& plan, Stream<Word>& target, Str
     100 num_read_outstanding = 128 max_read_burst_length = 2
 #pragma HLS INTERFACE m_axi port = states offset = slave bundle = states depth = kBenchLines num_write_outstanding = \
     32 max_write_burst_length = 2
-#pragma HLS INTERFACE s_axilite port = config
+#pragma HLS INTERFACE s_axilite port = settings
 #pragma HLS INTERFACE s_axilite port = entries
 #pragma HLS INTERFACE s_axilite port = hops
 #pragma HLS INTERFACE s_axilite port = states
@@ -68,12 +68,12 @@ extern "C" void tandem_decrypt_end(Stream<Line>& plan, Stream<Word>& target, Str
 #pragma HLS STREAM variable = sends depth = 4
   open_plan_stage(plan, slots, opens, plain_takes, raw_takes, entry_asks, config_asks, packets);
   read_stage(entry_asks, entries, entry_lines, packets);
-  read_stage(config_asks, config, config_lines, packets);
+  read_stage(config_asks, settings, config_lines, packets);
   plain_stage(plain_takes, target, plain, facts, packets);
   raw_stage(raw_takes, clear, raw, icvs, packets);
   verdict_stage(opens, facts, icvs, tag, entry_lines, config_lines, slots, hop_asks, delivered, writes, packets);
   write_stage(writes, states, packets);
   read_stage(hop_asks, hops, hop_lines, packets);
-  deliver_stage(delivered, hop_lines, report, sends, packets);
-  send_stage(sends, plain, raw, wire, frame, packets);
+  deliver_stage(delivered, hop_lines, reports, sends, packets);
+  send_stage(sends, plain, raw, ethernet, frame, packets);
 }

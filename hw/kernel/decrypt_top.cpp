@@ -6,12 +6,12 @@
 
 using namespace tandem::card;
 
-extern "C" void tandem_decrypt(Stream<Word>& wire, Stream<Word>& inject, Stream<ClockWord>& clock, Stream<KeyWord>& key,
-                               Stream<JobWord>& job, Stream<Word>& source, Stream<Line>& plan, Stream<Word>& clear,
-                               const Line* command, const Line* config, const Line* flows, const Line* generations,
-                               const Line* entries, const Line* windows, const Line* hops, std::uint32_t slots,
-                               std::uint32_t packets) {
-#pragma HLS INTERFACE axis port = wire
+extern "C" void tandem_decrypt(Stream<Word>& ethernet, Stream<Word>& inject, Stream<ClockWord>& clock,
+                               Stream<KeyWord>& key, Stream<JobWord>& job, Stream<Word>& source, Stream<Line>& plan,
+                               Stream<Word>& clear, const Line* command, const Line* settings, const Line* flows,
+                               const Line* generations, const Line* entries, const Line* windows, const Line* hops,
+                               std::uint32_t slots, std::uint32_t packets) {
+#pragma HLS INTERFACE axis port = ethernet
 #pragma HLS INTERFACE axis port = inject
 #pragma HLS INTERFACE axis port = clock
 #pragma HLS INTERFACE axis port = key
@@ -21,7 +21,7 @@ extern "C" void tandem_decrypt(Stream<Word>& wire, Stream<Word>& inject, Stream<
 #pragma HLS INTERFACE axis port = clear
 #pragma HLS INTERFACE m_axi port = command offset = slave bundle = command depth = kBenchLines latency = \
     100 num_read_outstanding = 128 max_read_burst_length = 2
-#pragma HLS INTERFACE m_axi port = config offset = slave bundle = config depth = kBenchLines latency = \
+#pragma HLS INTERFACE m_axi port = settings offset = slave bundle = settings depth = kBenchLines latency = \
     100 num_read_outstanding = 4 max_read_burst_length = 16
 #pragma HLS INTERFACE m_axi port = flows offset = slave bundle = flows depth = kBenchLines latency = \
     100 num_read_outstanding = 128 max_read_burst_length = 4
@@ -34,7 +34,7 @@ extern "C" void tandem_decrypt(Stream<Word>& wire, Stream<Word>& inject, Stream<
 #pragma HLS INTERFACE m_axi port = hops offset = slave bundle = hops depth = kBenchLines latency = \
     100 num_read_outstanding = 128 max_read_burst_length = 2
 #pragma HLS INTERFACE s_axilite port = command
-#pragma HLS INTERFACE s_axilite port = config
+#pragma HLS INTERFACE s_axilite port = settings
 #pragma HLS INTERFACE s_axilite port = flows
 #pragma HLS INTERFACE s_axilite port = generations
 #pragma HLS INTERFACE s_axilite port = entries
@@ -109,11 +109,11 @@ extern "C" void tandem_decrypt(Stream<Word>& wire, Stream<Word>& inject, Stream<
 #pragma HLS STREAM variable = hop_asks depth = 4
 #pragma HLS STREAM variable = hop_lines depth = 128
 #pragma HLS STREAM variable = moves depth = 4
-  ingress_stage<Port::kOuter>(inject, wire, heads, payload, stamps, command_asks, packets);
+  ingress_stage<Port::kOuter>(inject, ethernet, heads, payload, stamps, command_asks, packets);
   clock_stage(stamps, clock, times, packets);
   read_stage(command_asks, command, command_lines, packets);
   command_stage(command_lines, commands, config_asks, packets);
-  read_stage(config_asks, config, config_lines, packets);
+  read_stage(config_asks, settings, config_lines, packets);
   classify_stage(heads, times, commands, config_lines, Port::kOuter, sorted, packets);
   flow_ask_stage(sorted, flow_asks, asked, packets);
   read_stage(flow_asks, flows, flow_lines, packets);

@@ -6,14 +6,14 @@
 using namespace tandem::card;
 
 extern "C" void tandem_encrypt_end(Stream<Line>& plan, Stream<Word>& target, Stream<TagWord>& tag, Stream<Word>& clear,
-                                   Stream<Word>& wire, Stream<Line>& report, Stream<Word>& frame,
+                                   Stream<Word>& ethernet, Stream<Line>& reports, Stream<Word>& frame,
                                    std::uint32_t packets) {
 #pragma HLS INTERFACE axis port = plan
 #pragma HLS INTERFACE axis port = target
 #pragma HLS INTERFACE axis port = tag
 #pragma HLS INTERFACE axis port = clear
-#pragma HLS INTERFACE axis port = wire
-#pragma HLS INTERFACE axis port = report
+#pragma HLS INTERFACE axis port = ethernet
+#pragma HLS INTERFACE axis port = reports
 #pragma HLS INTERFACE axis port = frame
 #pragma HLS INTERFACE s_axilite port = packets
 #pragma HLS INTERFACE s_axilite port = return
@@ -21,6 +21,6 @@ extern "C" void tandem_encrypt_end(Stream<Line>& plan, Stream<Word>& target, Str
 #pragma HLS DATAFLOW
   Stream<Join> joins;
 #pragma HLS STREAM variable = joins depth = 4
-  join_plan_stage(plan, report, joins, packets);
-  join_stage(joins, target, tag, clear, wire, frame, packets);
+  join_plan_stage(plan, reports, joins, packets);
+  join_stage(joins, target, tag, clear, ethernet, frame, packets);
 }

@@ -23,44 +23,44 @@ extern "C" void tandem_identity(std::uint64_t* magic, std::uint32_t* contract_ve
 // the card's time ready, in ns. Out come key rows, job and payload for the engine, the plan of how the packet leaves
 // (Plan), and the octets of packets that the engine does not see. The one writer of the outbound SAs' state.
 extern "C" void tandem_encrypt(
-    tandem::card::Stream<tandem::card::Word>& wire, tandem::card::Stream<tandem::card::Word>& inject,
+    tandem::card::Stream<tandem::card::Word>& ethernet, tandem::card::Stream<tandem::card::Word>& inject,
     tandem::card::Stream<tandem::card::ClockWord>& clock, tandem::card::Stream<tandem::card::KeyWord>& key,
     tandem::card::Stream<tandem::card::JobWord>& job, tandem::card::Stream<tandem::card::Word>& source,
     tandem::card::Stream<tandem::card::Line>& plan, tandem::card::Stream<tandem::card::Word>& clear,
-    const tandem::card::Line* command, const tandem::card::Line* config, const tandem::card::Line* flows,
+    const tandem::card::Line* command, const tandem::card::Line* settings, const tandem::card::Line* flows,
     const tandem::card::Line* routes, const tandem::card::Line* generations, const tandem::card::Line* entries,
     const tandem::card::Line* hops, tandem::card::Line* states, std::uint32_t slots, std::uint32_t packets);
 
-// The encrypt path behind the engine: ESP out of the outer port (`wire`), for the host kernel a report of every packet
-// (Report) and the octets that it shall get (`frame`).
+// The encrypt path behind the engine: ESP out of the outer port (`ethernet`), for the host kernel a report of every
+// packet (Report) and the octets that it shall get (`frame`).
 extern "C" void tandem_encrypt_end(tandem::card::Stream<tandem::card::Line>& plan,
                                    tandem::card::Stream<tandem::card::Word>& target,
                                    tandem::card::Stream<tandem::card::TagWord>& tag,
                                    tandem::card::Stream<tandem::card::Word>& clear,
-                                   tandem::card::Stream<tandem::card::Word>& wire,
-                                   tandem::card::Stream<tandem::card::Line>& report,
+                                   tandem::card::Stream<tandem::card::Word>& ethernet,
+                                   tandem::card::Stream<tandem::card::Line>& reports,
                                    tandem::card::Stream<tandem::card::Word>& frame, std::uint32_t packets);
 
 // The decrypt path up to the engine: as tandem_encrypt, for the outer port and the inbound SA table, which it only
 // reads. The plan is an OpenPlan; an ESP packet is on `clear` too, as it came.
 extern "C" void tandem_decrypt(
-    tandem::card::Stream<tandem::card::Word>& wire, tandem::card::Stream<tandem::card::Word>& inject,
+    tandem::card::Stream<tandem::card::Word>& ethernet, tandem::card::Stream<tandem::card::Word>& inject,
     tandem::card::Stream<tandem::card::ClockWord>& clock, tandem::card::Stream<tandem::card::KeyWord>& key,
     tandem::card::Stream<tandem::card::JobWord>& job, tandem::card::Stream<tandem::card::Word>& source,
     tandem::card::Stream<tandem::card::Line>& plan, tandem::card::Stream<tandem::card::Word>& clear,
-    const tandem::card::Line* command, const tandem::card::Line* config, const tandem::card::Line* flows,
+    const tandem::card::Line* command, const tandem::card::Line* settings, const tandem::card::Line* flows,
     const tandem::card::Line* generations, const tandem::card::Line* entries, const tandem::card::Line* windows,
     const tandem::card::Line* hops, std::uint32_t slots, std::uint32_t packets);
 
-// The decrypt path behind the engine: opened packets out of the inner port (`wire`), reports and frames as
+// The decrypt path behind the engine: opened packets out of the inner port (`ethernet`), reports and frames as
 // tandem_encrypt_end. The one writer of the inbound SAs' state.
 extern "C" void tandem_decrypt_end(tandem::card::Stream<tandem::card::Line>& plan,
                                    tandem::card::Stream<tandem::card::Word>& target,
                                    tandem::card::Stream<tandem::card::TagWord>& tag,
                                    tandem::card::Stream<tandem::card::Word>& clear,
-                                   tandem::card::Stream<tandem::card::Word>& wire,
-                                   tandem::card::Stream<tandem::card::Line>& report,
-                                   tandem::card::Stream<tandem::card::Word>& frame, const tandem::card::Line* config,
+                                   tandem::card::Stream<tandem::card::Word>& ethernet,
+                                   tandem::card::Stream<tandem::card::Line>& reports,
+                                   tandem::card::Stream<tandem::card::Word>& frame, const tandem::card::Line* settings,
                                    const tandem::card::Line* entries, const tandem::card::Line* hops,
                                    tandem::card::Line* states, std::uint32_t slots, std::uint32_t packets);
 

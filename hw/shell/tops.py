@@ -9,6 +9,14 @@ from dataclasses import dataclass
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 STREAM_BITS = {"Word": 640, "Line": 512, "ClockWord": 64, "KeyWord": 192, "JobWord": 256, "TagWord": 192}
 STREAM, MEMORY, SCALAR, SHOWN = "stream", "memory", "scalar", "shown"
+# A port named so gets another name in RTL (`wire_r`), which no link file would find.
+RESERVED = set("""access after alias all always and array assert assign attribute begin block body buf buffer bus case cell component
+config configuration constant context default design disable disconnect edge else end entity event exit expect export final
+file for force function generate generic group guarded if in inout input instance integer is label library linkage literal
+local loop map mod module nand new next null of on open or others out output package packed parameter port primitive priority
+procedure process property pure range rand record ref reg register reject release repeat report return scalared select
+sequence severity shared signal small solve static strong subtype table tagged task then this time to transport tri type
+units unique until use var variable vectored void wait when while wire with within xnor xor""".split())
 _OCTETS = {"uint64_t": 8, "uint32_t": 4}
 
 
@@ -67,6 +75,9 @@ def read_top(path):
             arguments.append(Argument(port, MEMORY, octets=8, bundle=bundles[port]))
         else:
             arguments.append(Argument(port, SHOWN if "*" in words else SCALAR, octets=_OCTETS[scalar.group(0)]))
+    for argument in arguments:
+        if argument.name in RESERVED:
+            raise ValueError(f"{path}: '{argument.name}' is a word of Verilog or VHDL: Vitis HLS calls that port otherwise")
     control = re.findall(r"INTERFACE (ap_ctrl_\w+) port = return", text)
     kernel = Kernel(name, control[0] if len(control) == 1 else "", tuple(arguments))
     in_registers = {argument.name for argument in arguments if argument.octets}

@@ -46,13 +46,13 @@ struct PathLinks {
         source(link_depth(first + ".source")),
         target(link_depth(engine + ".target")),
         clear(link_depth(first + ".clear")),
-        wire_out(link_depth(first + "_end.wire")),
+        wire_out(link_depth(first + "_end.ethernet")),
         frame(link_depth(first + "_end.frame")),
         key(link_depth(first + ".key")),
         job(link_depth(first + ".job")),
         tag(link_depth(engine + ".tag")),
         plan(link_depth(first + ".plan")),
-        report(link_depth(first + "_end.report")) {}
+        report(link_depth(first + "_end.reports")) {}
 
   Stream<Word> wire_in, inject, source, target, clear, wire_out, frame;
   Stream<ClockWord> clock{kClockStale};
@@ -217,7 +217,7 @@ class Parallel {
   // The host kernel, at every look of which a new round of tokens is due. It looks when there is anything to see: a
   // card's looks on and on, which would hide that nothing else moves.
   static std::uint32_t waiting(const Stream<Line>& reports) {
-    return link_depth("tandem_encrypt_end.report") - reports.room();
+    return link_depth("tandem_encrypt_end.reports") - reports.room();
   }
   void look_for_ever() {
     for (;;) {
