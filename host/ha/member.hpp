@@ -275,6 +275,7 @@ class Member final : private ike::ChildSlots {
   void say(card::Port port, const IpAddress& address, const wire::Mac& mac, const wire::Mac& from);
   void active_lost(TimePoint now);
   bool active_is_silent(TimePoint now) const;
+  bool partner_took_over() const;
   bool died_as_standby() const;
   bool reserve_activation(std::uint64_t activation);
   bool secure_activation(TimePoint now);
@@ -362,6 +363,7 @@ class Member final : private ike::ChildSlots {
   TimePoint hold_end_ = kNever;  // at the latest
   TimePoint handover_deadline_ = kNever;
   TimePoint handed_over_at_{};
+  std::uint64_t handed_to_ = 0;  // the partner's activation then, as a standby
   std::optional<Handover> handed_over_;  // told, and not yet settled here
   TimePoint announce_deadline_ = kNever;
   unsigned announces_left_ = 0;

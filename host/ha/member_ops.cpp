@@ -78,7 +78,7 @@ void Member::lead(TimePoint now, Cause cause, std::uint32_t epoch, bool taking_b
 bool Member::may_still_lead(TimePoint now, const PendingLead& pending) const {
   if (role_ != Role::kStandby || left_) return false;
   const PartnerView partner = hooks_.partner();
-  if (pending.taking_back) return in_sync_ && partner.role == Role::kStandby;
+  if (pending.taking_back) return in_sync_ && !partner_took_over();
   if (!may_lead()) return false;
   if (pending.cause == Cause::kTakeover) return in_sync_ && hooks_.eligible();
   return partner.role == Role::kStandby || active_is_silent(now);
@@ -123,10 +123,17 @@ void Member::claim_again(TimePoint now) {
   }
   const PartnerView partner = hooks_.partner();
   const std::uint32_t next = std::max(epoch_, partner.epoch) + 1;
-  if (partner.role == Role::kStandby || active_is_silent(now)) claim_again_at_ = now + kClaimAgain;
+  // An active that falls silent is told by a verdict. What heartbeats said before that may be of a life that is over.
+  const bool led =
+      partner.role == Role::kActive && partner.heard && now - partner.last_heard < config_.heartbeat.takeover;
+  if (!led) claim_again_at_ = now + kClaimAgain;
   if (!link_.is_joined()) {
     if (active_is_silent(now) && now >= refused_until_) lead(now, Cause::kAddressesOnly, next);
-  } else if (partner.role == Role::kStandby && handover_deadline_ == kNever && is_first_of_standbys(*partner_hello_)) {
+    return;
+  }
+  const bool stands_by =
+      partner.role == Role::kStandby || (active_is_silent(now) && partner_hello_->role == Role::kStandby);
+  if (stands_by && handover_deadline_ == kNever && is_first_of_standbys(*partner_hello_)) {
     lead(now, Cause::kColdStart, next);
   }
 }

@@ -251,7 +251,7 @@ void Member::verdict(TimePoint now, Verdict verdict) {
 void Member::active_lost(TimePoint now) {
   probe_deadline_ = kNever;
   if (!is_willing()) return;
-  const bool waits = handover_deadline_ != kNever && in_sync_ && hooks_.partner().role == Role::kStandby;
+  const bool waits = handover_deadline_ != kNever && in_sync_ && !partner_took_over();
   if (waits && (config_.witness || died_as_standby())) {
     log_.warning("the partner is silent after the handover: taking back");
     lead(now, Cause::kTakeover, epoch_ + 1, true);
@@ -275,6 +275,12 @@ void Member::active_lost(TimePoint now) {
 bool Member::died_as_standby() const {
   const PartnerView partner = hooks_.partner();
   return partner.missed < handed_over_at_ && partner.last_heard <= partner.echoed + config_.heartbeat.lease / 2;
+}
+
+// It may stand by again, and be gone on from what we hold: an activation number is never used twice.
+bool Member::partner_took_over() const {
+  const PartnerView partner = hooks_.partner();
+  return partner.role == Role::kActive || partner.activation != handed_to_;
 }
 
 bool Member::active_is_silent(TimePoint now) const {
@@ -383,6 +389,7 @@ void Member::hand_over(TimePoint now) {
   output_.own_addresses = false;
   handover_deadline_ = now + config_.handover_wait;
   handed_over_at_ = now;
+  handed_to_ = hooks_.partner().activation;
   set_facts();
   log_.info("handed over to the partner, epoch " + std::to_string(epoch_));
 }
@@ -401,7 +408,7 @@ void Member::settle_handover(TimePoint now) {
 void Member::check_handover(TimePoint now) {
   const PartnerView partner = hooks_.partner();
   handover_deadline_ = kNever;
-  if (role_ != Role::kStandby || !in_sync_ || partner.role == Role::kActive) return;
+  if (role_ != Role::kStandby || !in_sync_ || partner_took_over()) return;
   if (partner.echoed + config_.heartbeat.takeover < now) {
     handover_deadline_ = now + config_.heartbeat.takeover;
     return;

@@ -306,6 +306,12 @@ void Engine::schedule_start(const PeerConfig& peer, std::string_view child, Time
   if (!added) entry->second = std::min(entry->second, when);
 }
 
+void Engine::hurry_starts(const Turn& turn, const PeerConfig& peer) {
+  for (auto& [names, when] : starts) {
+    if (names.first == peer.name) when = std::min(when, turn.now);
+  }
+}
+
 Duration Engine::jitter(Duration up_to) {
   return up_to.count() <= 0
              ? Duration{}

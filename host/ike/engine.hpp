@@ -261,6 +261,8 @@ class Engine {
   void restore_deleted(const Turn& turn, const LiveSa& sa, const std::string& child, bool last);
   // A configured child is to be started at `when`, unless it is there by then.
   void schedule_start(const PeerConfig& peer, std::string_view child, TimePoint when);
+  // The peer is reached: nothing that is to be started with it waits any longer for a better time.
+  void hurry_starts(const Turn& turn, const PeerConfig& peer);
 
   // --- time
   Duration jitter(Duration up_to);

@@ -183,6 +183,7 @@ void handle_auth_response(Engine& engine, Turn& turn, Attempt& attempt, const Da
   if (wire::find_notify(*payloads, wire::NotifyType::kInitialContact) != nullptr) drop_other_sas(engine, turn, sa);
   take_first_child(engine, turn, sa, attempt, *payloads);
   replace_old_sa(engine, turn, sa, attempt);
+  engine.hurry_starts(turn, *attempt.peer);
   engine.attempts.erase(attempt.spi_i);
 }
 

@@ -7,7 +7,9 @@ Knowledge knowledge_of(const ike::Core& core) {
   Knowledge known;
   for (const ike::LocalSpi spi : core.sas()) {
     known.ike_sas.insert(spi);
-    for (const ike::ChildSaState& child : core.state(spi)->children) known.children.insert(child.spi_in);
+    for (const ike::ChildSaState& child : core.state(spi)->children) {
+      known.children.emplace(child.spi_in, child.spi_out);
+    }
   }
   return known;
 }
@@ -23,7 +25,7 @@ void N4Sync::took_over(const ike::Core& survivor, const Knowledge& predecessor, 
     }
     for (const ike::ChildSaState& child : state.children) {
       if (child.phase != ike::ChildPhase::kInstalled || !child.we_initiated) continue;
-      if (predecessor.children.contains(child.spi_out) && !survivor.owner_of(child.spi_out)) {
+      if (predecessor.children.contains({child.spi_out, child.spi_in}) && !survivor.owner_of(child.spi_out)) {
         report_.violation("N4", std::string(who) + " does not know a CHILD SA that its peer has installed");
       }
     }

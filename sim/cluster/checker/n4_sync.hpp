@@ -3,16 +3,18 @@
 #pragma once
 
 #include <set>
+#include <utility>
 
 #include "host/ike/core.hpp"
 #include "sim/cluster/checker/report.hpp"
 
 namespace tandem::sim {
 
-// What a member knew when it last spoke, by our own SPIs.
+// What a member knew when it last spoke: IKE SAs by our own SPIs, children by both, as one that began empty may draw
+// the SPI that a peer knows from before.
 struct Knowledge {
   std::set<ike::LocalSpi> ike_sas;
-  std::set<std::uint32_t> children;
+  std::set<std::pair<std::uint32_t, std::uint32_t>> children;
 };
 Knowledge knowledge_of(const ike::Core& core);
 

@@ -63,7 +63,7 @@ class Duo {
       hooks.eligible = [] { return false; };
       hooks.partner = [this, i] {
         const HeartbeatFacts& other = side[1 - i].facts;
-        const TimePoint heard = connected ? now : TimePoint::min();
+        const TimePoint heard = !connected ? TimePoint::min() : deaf ? last_heard : now;
         return PartnerView{connected,        other.role,     other.solo, other.in_sync, other.epoch,
                            other.activation, other.may_lead, heard,      heard,         heard};
       };
@@ -90,7 +90,7 @@ class Duo {
       }
       bool quiet = true;
       for (std::size_t i = 0; i < 2; ++i) {
-        if (output[i].session_octets.empty() || !connected) continue;
+        if (output[i].session_octets.empty() || !connected || cut) continue;
         quiet = false;
         side[1 - i].member->session_data(now, output[i].session_octets);
       }
@@ -129,6 +129,9 @@ class Duo {
 
   TimePoint now = from_ns(1'000'000'000);
   bool connected = false;
+  bool cut = false;   // the session carries nothing
+  bool deaf = false;  // for heartbeats, since last_heard
+  TimePoint last_heard = now;
   std::array<MemberConfig, 2> config;
   std::array<Side, 2> side;
 };
@@ -194,6 +197,27 @@ TEST_CASE("a handover to a partner that does not get ready is called off, and th
   const auto arp = wire::parse_arp(duo.injected(0));
   REQUIRE(arp);
   CHECK(arp->sender_mac == wire::Mac{2, 0, 0, 0, 0, 1});
+}
+
+TEST_CASE("what was handed over is not taken back from a partner that led, and stands by again", "[N2]") {
+  const bool led = GENERATE(true, false);
+  INFO((led ? "it led" : "it never did"));
+  Duo duo;
+  duo.start();
+  REQUIRE(duo.a().take_over(duo.now).ok());
+  duo.pump();
+  if (led) {
+    duo.settle();
+    REQUIRE(duo.b().role() == Role::kActive);
+    // What it used meanwhile, nobody here knows.
+    duo.b().leave(duo.now);
+  } else {
+    duo.cut = true;
+    for (int look = 0; look < 3; ++look) duo.pass(milliseconds(10));
+    REQUIRE(duo.a().role() == Role::kStandby);
+  }
+  duo.pass(milliseconds(1100));
+  CHECK(duo.a().role() == (led ? Role::kStandby : Role::kActive));
 }
 
 TEST_CASE("a member in maintenance serves until a partner can take over") {
@@ -382,7 +406,24 @@ TEST_CASE("of two standbys the one that does not lead gives up its key, which wo
   CHECK(duo.side[1].releases == 1);
 }
 
-TEST_CASE("a standby that the witness refused asks again, beside a partner that stands by too and alone", "[N7]") {
+TEST_CASE("a standby that the witness refused asks again though the partner was last heard as active", "[N7]") {
+  Duo duo;
+  duo.config[0].witness = duo.config[1].witness = true;
+  duo.start();
+  auto& claims = duo.side[0].claims;
+  REQUIRE(claims.size() == 1);
+  duo.side[1].facts.role = Role::kActive;  // in a life that is over
+  duo.deaf = true;
+  duo.a().witness(duo.now, ClaimRefused{"member 2 owns the service, alone"});
+  duo.pass(milliseconds(600));
+  CHECK(claims.size() == 1);
+  SECTION("its heartbeats come back") { duo.side[1].facts.role = Role::kStandby; }
+  SECTION("they do not, and its hello counts") {}
+  for (int look = 0; look < 4; ++look) duo.pass(milliseconds(300));
+  CHECK(claims.size() == 2);
+}
+
+TEST_CASE("a standby that the witness refused asks again,, beside a partner that stands by too and alone", "[N7]") {
   for (const bool alone : {false, true}) {
     INFO((alone ? "alone" : "beside its partner"));
     Duo duo;
