@@ -210,7 +210,9 @@ TEST_CASE("what was handed over is not taken back from a partner that led, and s
     duo.settle();
     REQUIRE(duo.b().role() == Role::kActive);
     // What it used meanwhile, nobody here knows.
+    duo.cut = true;
     duo.b().leave(duo.now);
+    duo.pump();
   } else {
     duo.cut = true;
     for (int look = 0; look < 3; ++look) duo.pass(milliseconds(10));
