@@ -355,6 +355,27 @@ TEST_CASE("a peer that is silent is found out, and configured children are start
   CHECK(disagreement(world) == "");
 }
 
+TEST_CASE("once a peer is reached, no child that is to be started waits for the end of its pause", "[IKE-008]") {
+  Config a = base_config("192.0.2.1", "192.0.2.2", "a.example", "b.example", "10.1.0.0/16", "10.2.0.0/16");
+  Config b = base_config("192.0.2.2", "192.0.2.1", "b.example", "a.example", "10.2.0.0/16", "10.1.0.0/16");
+  for (Config* config : {&a, &b}) {
+    config->peers[0].children.push_back(config->peers[0].children[0]);
+    ChildConfig& second = config->peers[0].children[1];
+    second.name = "second";
+    (config == &a ? second.remote_ts : second.local_ts) = net("10.3.0.0/16");
+  }
+  for (ChildConfig& child : a.peers[0].children) child.start = true;
+  World world(std::move(a), std::move(b));
+  world.network = [](std::size_t, const Datagram&) { return Fate{}; };
+  world.run_for(seconds(1000));
+  world.network = [](std::size_t, const Datagram&) { return Fate{milliseconds(5)}; };
+  for (int i = 0; i < 1000 && established(world.a).empty(); ++i) world.run_for(milliseconds(100));
+  REQUIRE(established(world.a).size() == 1);
+  world.run_for(seconds(1));
+  CHECK(installed(world.a).size() == 2);
+  CHECK(disagreement(world) == "");
+}
+
 TEST_CASE("ESP traffic is proof of life", "[IKE-008]") {
   World world;
   world.connect();
