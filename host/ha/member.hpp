@@ -363,7 +363,7 @@ class Member final : private ike::ChildSlots {
   TimePoint hold_end_ = kNever;  // at the latest
   TimePoint handover_deadline_ = kNever;
   TimePoint handed_over_at_{};
-  std::uint64_t handed_to_ = 0;  // the partner's activation then, as a standby
+  std::uint64_t handed_to_ = 0;          // the partner's activation then, as a standby
   std::optional<Handover> handed_over_;  // told, and not yet settled here
   TimePoint announce_deadline_ = kNever;
   unsigned announces_left_ = 0;
