@@ -26,6 +26,7 @@ constexpr Duration kInboundKept = std::chrono::seconds(5);     // after our DELE
 constexpr Duration kDeleteAwaited = std::chrono::seconds(60);  // then we delete what the peer should have
 constexpr Duration kTwinWaits = std::chrono::seconds(1);       // then a younger twin carries, traffic or not
 constexpr Duration kAnswerAwaited = std::chrono::seconds(1);   // looked again whether the peer has what it asked for
+constexpr Duration kAnswerArrives = std::chrono::seconds(5);   // then it has, or will never
 constexpr Duration kSuccessorProbe = std::chrono::seconds(10);
 constexpr Duration kKeepaliveAfter = std::chrono::seconds(20);  // NAT-005
 constexpr Duration kTemporaryWait = std::chrono::seconds(10);   // REK-008

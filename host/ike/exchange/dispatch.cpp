@@ -225,12 +225,15 @@ void handle_protected(Engine& engine, Turn& turn, LiveSa& sa, const wire::IkeHea
   }
 }
 
-// What is about a child that the peer may not know yet waits.
+// What is about a child that the peer may not know yet waits. Where it may have forgotten children it does not: asking
+// is how we find out.
 void put_off(const Turn& turn, LiveSa& sa) {
+  if (sa.diverged) return;
   for (Intent& intent : sa.intents) {
     if (intent.kind != RequestKind::kRekeyChild && intent.kind != RequestKind::kDeleteChild) continue;
     const ChildSaState* child = find_child(sa.state, intent.spi_in);
     if (child == nullptr || !peer_may_lack(sa.state, *child)) continue;
+    if (child->established + kAnswerArrives < turn.now) continue;
     intent.not_before = std::max(intent.not_before, turn.now + kAnswerAwaited);
   }
 }

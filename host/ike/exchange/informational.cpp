@@ -75,7 +75,9 @@ void pass_route_on(LiveSa& sa, const ChildSaState& child) {
   if (!child.carries_outbound) return;
   const ChildSaState* heir = nullptr;
   for (const ChildSaState& item : sa.state.children) {
-    if (&item != &child && item.route == child.route && item.phase == ChildPhase::kInstalled) heir = &item;
+    if (&item == &child || item.route != child.route || item.phase == ChildPhase::kDeleting) continue;
+    heir = &item;
+    if (&item > &child) break;
   }
   if (heir != nullptr) give_route_to(sa, heir->spi_in);
 }

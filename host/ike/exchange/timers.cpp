@@ -23,8 +23,10 @@ bool counters_in_doubt(const LiveSa& sa) {
 void resend(Engine& engine, Turn& turn, LiveSa& sa) {
   if (counters_in_doubt(sa)) {
     engine.log.info(name_of(sa) + ": silent since the takeover, its message IDs are in doubt");
-    // A request of ours explains what the peer may have changed; after a mere liveness check nothing does.
-    sa.diverged = sa.state.pending->kind == RequestKind::kLiveness;
+    // A request that makes something explains what the peer may have changed; after a liveness check, or the DELETE of
+    // a child that it may have of another member, nothing does.
+    const RequestKind kind = sa.state.pending->kind;
+    sa.diverged = kind == RequestKind::kLiveness || kind == RequestKind::kDeleteChild;
     run_sync(engine, turn, sa);
     return;
   }
