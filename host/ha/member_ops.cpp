@@ -95,8 +95,16 @@ void Member::witness(TimePoint now, const WitnessEvent& event) {
     output_.release = true;
   } else if (const auto* refused = std::get_if<ClaimRefused>(&event)) {
     // It may have been carried out all the same: a key of ours that nobody uses would keep the partner out.
-    output_.release = !(lead_ && lead_->taking_back);
+    const bool taking_back = lead_ && lead_->taking_back;
+    output_.release = !taking_back;
     lead_.reset();
+    if (taking_back && refused->unreachable) {
+      handover_deadline_ = now + kClaimAgain;
+    } else if (taking_back && link_.is_joined()) {
+      // Of two standbys the hellos decide who leads.
+      output_.drop_session = "what was handed over cannot be taken back";
+      session_down(now);
+    }
     if (refused->why != std::exchange(refusal_, refused->why)) log_.warning("not going active: " + refused->why);
   } else if (const auto* lost = std::get_if<OwnershipLost>(&event); lost != nullptr && role_ == Role::kActive) {
     return step_down(now, lost->why);

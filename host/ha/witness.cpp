@@ -131,7 +131,7 @@ void WitnessCore::advance(TimePoint now, TimePoint echoed, WitnessStep& step) {
   if (key_lane_.free(now)) advance_key(now, step);
   if (claim_ && !reachable_ && now - claim_->since >= config_.timeout) {
     claim_.reset();
-    step.events.emplace_back(ClaimRefused{"the witness cannot be reached: " + last_failure_});
+    step.events.emplace_back(ClaimRefused{"the witness cannot be reached: " + last_failure_, true});
   }
   const std::optional<TimePoint> valid = solo_ ? std::optional(lease_until_) : std::nullopt;
   if (valid != told_) step.valid_until = told_ = valid;

@@ -110,6 +110,7 @@ struct ClaimGranted {
 };
 struct ClaimRefused {
   std::string why;
+  bool unreachable = false;  // nobody objects: the witness did not answer
 };
 struct OwnershipLost {
   std::string why;

@@ -110,7 +110,7 @@ ChildSaState make_child(Engine& engine, TimePoint now, const AgreedChild& agreed
 const ChildSaState* find_twin(const IkeSaState& state, const AgreedChild& agreed) {
   const ChildSaState* twin = nullptr;
   for (const ChildSaState& child : state.children) {
-    if (child.phase != ChildPhase::kInstalled || child.name != agreed.config->name) continue;
+    if (child.phase == ChildPhase::kDeleting || child.name != agreed.config->name) continue;
     if (child.local_ts == agreed.local_ts && child.remote_ts == agreed.remote_ts) twin = &child;
   }
   return twin;

@@ -33,7 +33,7 @@ std::optional<AgreedChild> check_child_answer(const ChildConfig& config, const w
                                               const std::vector<wire::TrafficSelector>& remote_ts,
                                               const std::vector<wire::Payload>& payloads);
 
-// The youngest child that stands and has just the selectors agreed on; null when there is none.
+// The youngest child that has just the selectors agreed on and is not being deleted; null when there is none.
 const ChildSaState* find_twin(const IkeSaState& state, const AgreedChild& agreed);
 
 // The state of a new child; `we_initiated` is the role in the exchange that makes it.

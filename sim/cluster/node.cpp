@@ -564,7 +564,16 @@ void Node::tell_child(std::uint32_t spi) const {
     return " at " + std::to_string(at) + ", limit " + std::to_string(limit) + ", floor " + std::to_string(floor) +
            ", block " + std::to_string(block);
   };
-  say("child " + std::to_string(spi) + " epoch of limits " + std::to_string(limits->epoch) + "; out" +
+  std::string role;
+  const auto owner = member_->ike().owner_of(spi);
+  const ike::IkeSaState* sa = owner ? member_->ike().state(*owner) : nullptr;
+  for (std::size_t i = 0; sa != nullptr && i < sa->children.size(); ++i) {
+    const ike::ChildSaState& child = sa->children[i];
+    if (child.spi_in != spi) continue;
+    role = child.name + ", phase " + std::to_string(static_cast<unsigned>(child.phase)) + ", route " +
+           std::to_string(child.route) + (child.carries_outbound ? ", carries; " : "; ");
+  }
+  say("child " + std::to_string(spi) + " " + role + "epoch of limits " + std::to_string(limits->epoch) + "; out" +
       direction(out->next_sequence, limits->out_limit, floors.out, blocks.out) + "; in" +
       direction(in->right_edge, limits->in_bound, floors.in, blocks.in));
 }

@@ -54,6 +54,11 @@ void handle_error(Engine& engine, Turn& turn, LiveSa& sa, const PendingRequest& 
       // The peer has forgotten it: so do we, and make it anew (REK-008). If it rekeyed the child itself, its DELETE
       // is under way or done.
       if (ChildSaState* old = find_child(sa.state, pending.child_spi_in)) {
+        if (!old->we_initiated && turn.now < old->established + kAnswerArrives) {
+          // It asked for this one a moment ago, and may only be about to learn of it.
+          engine.want(turn, sa, again(pending, turn.now + kAnswerAwaited));
+          return;
+        }
         const std::string name = old->name;
         const bool replaced = old->phase != ChildPhase::kInstalled;
         if (!replaced && sa.diverged) {
