@@ -408,6 +408,32 @@ TEST_CASE("of two standbys the one that does not lead gives up its key, which wo
   CHECK(duo.side[1].releases == 1);
 }
 
+TEST_CASE("a taking back that the witness did not answer is tried again", "[N7]") {
+  Duo duo;
+  duo.config[0].witness = duo.config[1].witness = true;
+  duo.start();
+  auto& claims = duo.side[0].claims;
+  REQUIRE(claims.size() == 1);
+  duo.a().witness(duo.now, ClaimGranted{claims.back().activation});
+  duo.settle();
+  REQUIRE(duo.b().in_sync());
+  REQUIRE(duo.a().take_over(duo.now).ok());
+  duo.pump();
+  duo.cut = true;
+  for (int look = 0; look < 3; ++look) duo.pass(milliseconds(10));
+  REQUIRE(duo.a().role() == Role::kStandby);
+  duo.pass(milliseconds(1100));
+  for (std::size_t asked = 2; asked < 5; ++asked) {
+    REQUIRE(claims.size() == asked);
+    CHECK(claims.back().takes_back);
+    duo.a().witness(duo.now, ClaimRefused{"the witness cannot be reached", true});
+    duo.pass(milliseconds(600));
+  }
+  duo.a().witness(duo.now, ClaimGranted{claims.back().activation});
+  duo.pump();
+  CHECK(duo.a().role() == Role::kActive);
+}
+
 TEST_CASE("a standby that the witness refused asks again though the partner was last heard as active", "[N7]") {
   Duo duo;
   duo.config[0].witness = duo.config[1].witness = true;
