@@ -69,8 +69,8 @@ void handle_informational_response(Engine& engine, Turn& turn, LiveSa& sa, const
                                    const Payloads& payloads);
 // Takes a child out of the state; its route is carried on by a younger child of the same line.
 void remove_child(Turn& turn, LiveSa& sa, std::uint32_t spi_in);
-// In place of `child`, which goes, the next younger one of its line carries on: its end tells that the peer has that one
-// (REK-002), even where another rekey is already under way. Else the next older one; without any nothing changes.
+// In place of `child`, which goes, the next younger one of its line carries on: its end tells that the peer has that
+// one (REK-002), even where another rekey is already under way. Else the next older one; without any nothing changes.
 void pass_route_on(LiveSa& sa, const ChildSaState& child);
 // One child of each route carries outbound traffic (REK-002).
 void give_route_to(LiveSa& sa, std::uint32_t spi_in);
