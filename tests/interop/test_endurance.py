@@ -74,7 +74,7 @@ def test_kills_in_a_row_under_traffic_and_rekeys(context):
         with _Rekeys(made.peer, random.Random(f"{context.seed}-rekeys")):
             for number in range(context.repeat):
                 moment = _kill(made, draw, number)
-                if number % REPLAY_EVERY == 0:
+                if number % REPLAY_EVERY == 0 or number == context.repeat - 1:
                     replayed += wire.Replayer(made.topology).send(whole, made.topology.mac("peer", "wan0"),
                                                                   moment - REPLAY_SPAN_NS, moment)
         made.active, made.standby = made.pair.wait_paired()
