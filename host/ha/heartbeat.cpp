@@ -230,9 +230,11 @@ struct HeartbeatCore::Impl {
     raise(step, Verdict::kLeaseBack);
   }
 
-  // Lapsed: the partner may have gone active while we were silent, and what it did then is lost with its state.
+  // Lapsed: the partner may have gone active while we were silent, and what it did then is lost with its state. An
+  // active of lower rank does not remember us either: it began anew.
   bool partner_forgot() const {
-    if (view.role == Role::kActive || view.in_sync || !granted || !lease_ns) return false;
+    if (!granted || !lease_ns) return false;
+    if (view.role == Role::kActive ? partner_ranks_higher() : view.in_sync) return false;
     return to_ns(*granted + config.eligible + config.eligible / 16) >= *lease_ns;
   }
 

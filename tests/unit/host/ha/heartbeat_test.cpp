@@ -287,6 +287,22 @@ TEST_CASE("after a lapse a partner that has lost its shadow state means starting
   }
 }
 
+TEST_CASE("after a lapse an active partner of lower rank, which began anew, means starting empty", "[N2][N3][N7]") {
+  for (const bool witness : {false, true}) {
+    INFO((witness ? "with a witness" : "without"));
+    Couple c(witness);
+    c.run(0, 100);
+    // The active stands still; its partner takes over, dies with what it did, and is active again without SAs.
+    c.standby.set_facts(at(200), {Role::kActive, true, false, 0, 3});
+    std::vector<Verdict> verdicts, ignored;
+    Couple::pass(230, c.active.tick(at(230)), c.standby, c.active, verdicts, ignored);
+    const std::vector<Verdict> later = c.run(230, 300);
+    verdicts.insert(verdicts.end(), later.begin(), later.end());
+    CHECK(std::count(verdicts.begin(), verdicts.end(), Verdict::kLeaseBack) == 0);
+    CHECK(std::count(verdicts.begin(), verdicts.end(), Verdict::kStartEmpty) > 0);
+  }
+}
+
 TEST_CASE("a witness that vouches frees a lapsed lease, whatever the partner has forgotten", "[N7]") {
   Couple c(true);
   c.run(0, 100);
