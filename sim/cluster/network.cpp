@@ -9,6 +9,7 @@ using std::chrono::milliseconds;
 
 constexpr Duration kRedial = milliseconds(100);
 constexpr Duration kHandshake = milliseconds(3);
+constexpr Duration kKeepalive = std::chrono::seconds(2);
 constexpr Duration kUserTimeout = milliseconds(1000);
 constexpr std::size_t kKeyOctets = 32;
 constexpr Weather kStorm{15, 15, microseconds(100), milliseconds(40)};
@@ -84,7 +85,10 @@ void Network::close_end(unsigned node) {
 void Network::close_remote(unsigned node, std::uint64_t connection, Duration delay) {
   const TimePoint when = std::max(clock_.now(), sync_cut_until_) + delay;
   clock_.at(when, [this, node, connection] {
-    if (ends_[node].up && ends_[node].connection == connection) close_end(node);
+    if (!ends_[node].up || ends_[node].connection != connection) return;
+    close_end(node);
+    // An end that missed this hears it from TCP's keepalive.
+    close_remote(1 - node, connection, kKeepalive);
   });
 }
 
