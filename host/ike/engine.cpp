@@ -73,7 +73,7 @@ void Engine::remove_sa(Turn& turn, LiveSa& sa, std::string_view why) {
     if (old->state.phase == IkePhase::kReplaced) old->state.phase = IkePhase::kEstablished;
     turn.change(*sa.predecessor);
   }
-  if (LiveSa* next = sa.state.successor ? find(*sa.state.successor) : nullptr) next->predecessor.reset();
+  if (LiveSa* next = successor_of(sa)) next->predecessor.reset();
   if (sa.peer == nullptr) return;
   for (const ChildSaState& child : sa.state.children) {
     if (child.phase == ChildPhase::kInstalled) restore_child(turn, sa, child.name, jitter(std::chrono::seconds(2)));
@@ -108,6 +108,8 @@ const PeerConfig* Engine::find_peer(std::string_view name) const {
   }
   return nullptr;
 }
+
+LiveSa* Engine::successor_of(const LiveSa& sa) { return sa.state.successor ? find(*sa.state.successor) : nullptr; }
 
 LiveSa* Engine::find_by_peer(std::string_view name) {
   for (const auto& [spi, sa] : sas) {
@@ -400,22 +402,29 @@ ChildSaState* find_child_by_out(IkeSaState& state, std::uint32_t spi_out) {
   return nullptr;
 }
 
-bool peer_may_lack(const IkeSaState& state, const ChildSaState& child) {
-  if (child.we_initiated || child.phase != ChildPhase::kInstalled || child.carries_outbound) return false;
+namespace {
+
+// The older child of its line in whose place this one waits to carry; null when it carries itself, or no older one
+// does.
+const ChildSaState* waits_for(const IkeSaState& state, const ChildSaState& child) {
+  if (child.phase != ChildPhase::kInstalled || child.carries_outbound) return nullptr;
   for (const ChildSaState& older : state.children) {
-    if (&older == &child) return false;
-    if (older.route == child.route && older.carries_outbound) return true;
+    if (&older == &child) return nullptr;
+    if (older.route == child.route && older.carries_outbound) return &older;
   }
-  return false;
+  return nullptr;
+}
+
+}  // namespace
+
+bool peer_may_lack(const IkeSaState& state, const ChildSaState& child) {
+  return !child.we_initiated && waits_for(state, child) != nullptr;
 }
 
 const ChildSaState* find_waiting_twin(const IkeSaState& state) {
-  for (auto child = state.children.begin(); child != state.children.end(); ++child) {
-    if (child->phase != ChildPhase::kInstalled || child->carries_outbound) continue;
-    const bool older_carries = std::any_of(state.children.begin(), child, [&](const ChildSaState& older) {
-      return older.route == child->route && older.carries_outbound && older.phase == ChildPhase::kInstalled;
-    });
-    if (older_carries) return &*child;
+  for (const ChildSaState& child : state.children) {
+    const ChildSaState* older = waits_for(state, child);
+    if (older != nullptr && older->phase == ChildPhase::kInstalled) return &child;
   }
   return nullptr;
 }

@@ -210,6 +210,8 @@ class Engine {
   // --- table
   LiveSa* find(LocalSpi spi);
   LiveSa* find_child_owner(std::uint32_t spi_in);
+  // The IKE SA that a rekey of the peer made for this one; null when there is none, or it is gone.
+  LiveSa* successor_of(const LiveSa& sa);
   LiveSa& add_sa(Turn& turn, IkeSaState state, const PeerConfig& peer);
   // The SA is no more, without a word to the peer. Children that we are to start are started again.
   void remove_sa(Turn& turn, LiveSa& sa, std::string_view why);

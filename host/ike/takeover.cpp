@@ -24,8 +24,7 @@ std::uint64_t activations_seen(const std::array<std::uint64_t, 2>& now, const st
 
 // A successor that did not arrive has not served anybody: the old SA goes on.
 void link_successor(Engine& engine, LiveSa& old) {
-  LiveSa* successor = old.state.successor ? engine.find(*old.state.successor) : nullptr;
-  if (successor != nullptr) {
+  if (LiveSa* successor = engine.successor_of(old)) {
     successor->predecessor = old.state.local_spi();
     return;
   }

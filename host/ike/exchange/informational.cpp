@@ -32,9 +32,7 @@ void delete_children(Engine& engine, Turn& turn, LiveSa& sa, const wire::DeleteP
 
 // The peer ends the IKE SA. The state stays for a while, without children, to answer repeated requests.
 void delete_ike(Engine& engine, Turn& turn, LiveSa& sa, const Request& request) {
-  if (LiveSa* successor = sa.state.successor ? engine.find(*sa.state.successor) : nullptr) {
-    inherit_children(engine, turn, *successor, sa);
-  }
+  if (LiveSa* successor = engine.successor_of(sa)) inherit_children(engine, turn, *successor, sa);
   engine.count(IkeCounter::kDeleted);
   engine.log.info(name_of(sa) + ": peer deletes it");
   const std::vector<ChildSaState> children = std::move(sa.state.children);

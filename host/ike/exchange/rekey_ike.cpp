@@ -67,7 +67,7 @@ void fail_request(Engine& engine, Turn& turn, LiveSa& sa, const Request& request
 }
 
 void drop_superseded(Engine& engine, Turn& turn, LiveSa& sa) {
-  LiveSa* first = sa.state.successor ? engine.find(*sa.state.successor) : nullptr;
+  LiveSa* first = engine.successor_of(sa);
   sa.state.successor.reset();
   if (first == nullptr) return;
   first->predecessor.reset();
@@ -116,7 +116,7 @@ void delete_now(Engine& engine, Turn& turn, LiveSa& sa) {
 // Which of the new SAs lives (REK-007): the one of the exchange that holds the lowest of the four nonces goes.
 void finish(Engine& engine, Turn& turn, LiveSa& old, LiveSa& ours, const Bytes& lowest) {
   engine.count(IkeCounter::kRekeyedIke);
-  LiveSa* theirs = old.state.successor ? engine.find(*old.state.successor) : nullptr;
+  LiveSa* theirs = engine.successor_of(old);
   if (theirs != nullptr && lowest < old.state.successor_nonce) {
     inherit_children(engine, turn, *theirs, old);
     old.close_at = turn.now + kDeleteAwaited;
@@ -141,7 +141,7 @@ void finish(Engine& engine, Turn& turn, LiveSa& old, LiveSa& ours, const Bytes& 
 
 // As finish(), where what our exchange made is of no use to us.
 void finish_without_keys(Engine& engine, Turn& turn, LiveSa& old, const Bytes& lowest) {
-  LiveSa* theirs = engine.find(*old.state.successor);
+  LiveSa* theirs = engine.successor_of(old);
   if (theirs != nullptr && lowest < old.state.successor_nonce) {
     inherit_children(engine, turn, *theirs, old);
     old.close_at = turn.now + kDeleteAwaited;
