@@ -165,7 +165,11 @@ void Network::cut_sync(Duration length) {
   clock_.after(kUserTimeout, [this, now] {
     if (sync_open()) return;
     for (unsigned node = 0; node < 2; ++node) {
-      if (ends_[node].up && ends_[node].connection == now[node].connection) close_end(node);
+      const std::uint64_t connection = ends_[node].connection;
+      if (!ends_[node].up || connection != now[node].connection) continue;
+      close_end(node);
+      // The other may have opened its end after the cut began.
+      close_remote(1 - node, connection, kKeepalive);
     }
   });
 }
