@@ -13,8 +13,8 @@
 namespace tandem::ha {
 namespace codec {
 
-std::string read_text(capnp::Text::Reader text, const char* what) {
-  require(text.size() <= kNameOctetsMax, what);
+std::string read_text(capnp::Text::Reader text, const char* what, std::size_t octets_max) {
+  require(text.size() <= octets_max, what);
   return {text.begin(), text.size()};
 }
 

@@ -18,7 +18,7 @@ namespace tandem::ha {
 // Bounds of what is decoded; one more is an error. They are bounds of what may be encoded, too.
 constexpr std::size_t kFrameOctetsMax = 16u << 20;  // without the length in front
 constexpr std::size_t kFrameLengthOctets = 4;
-constexpr std::size_t kNameOctetsMax = 1024;  // any text
+constexpr std::size_t kNameOctetsMax = 1024;  // any other text
 constexpr std::size_t kConfigItemsMax = 4096;
 constexpr std::size_t kCreditEntriesMax = 65536;  // a record; an active with more SAs sends several
 constexpr std::size_t kFlowEntriesMax = 4096;     // a record
@@ -31,6 +31,7 @@ constexpr std::size_t kNonceOctetsMax = 256;
 constexpr std::size_t kUsedTicketsMax = 4096;  // a record
 constexpr std::size_t kTicketOctetsMax = 2048;
 constexpr std::size_t kIdentityOctetsMax = 4096;
+constexpr std::size_t kIdentityTextMax = 2 * kIdentityOctetsMax + 16;  // in hexadecimal, with its kind
 constexpr std::size_t kTokenOctetsMax = 256;
 constexpr std::uint8_t kMemberMax = 63;
 constexpr Duration kMomentMax = std::chrono::hours(24 * 365 * 50);  // how far a moment may lie from now

@@ -251,7 +251,7 @@ ike::IkeSaState read_ike_sa(TimePoint now, schema::IkeSa::Reader in) {
   require(in.getPhase() <= static_cast<std::uint8_t>(ike::IkePhase::kDeleting), "IKE SA: phase");
   state.phase = static_cast<ike::IkePhase>(in.getPhase());
   state.peer_name = read_text(in.getPeerName(), "IKE SA: peer name");
-  state.remote_id = read_text(in.getRemoteId(), "IKE SA: remote identity");
+  state.remote_id = read_text(in.getRemoteId(), "IKE SA: remote identity", kIdentityTextMax);
   state.local = read_endpoint(in.getLocal(), "IKE SA: local address");
   state.remote = read_endpoint(in.getRemote(), "IKE SA: remote address");
   state.nat_local = in.getNatLocal();

@@ -27,7 +27,7 @@ inline void require(bool condition, const char* what) {
 inline ByteView view_of(capnp::Data::Reader data) { return {data.begin(), data.size()}; }
 inline capnp::Data::Reader data_of(ByteView octets) { return {octets.data(), octets.size()}; }
 
-std::string read_text(capnp::Text::Reader text, const char* what);
+std::string read_text(capnp::Text::Reader text, const char* what, std::size_t octets_max = kNameOctetsMax);
 Bytes read_bytes(capnp::Data::Reader data, std::size_t octets_max, const char* what);
 SecretBytes read_secret(capnp::Data::Reader data, const char* what);
 IpAddress read_address(capnp::Data::Reader data, const char* what);

@@ -214,6 +214,34 @@ TEST_CASE("an IKE SA with its children comes back whole", "[N4]") {
   CHECK_FALSE(std::get<IkeUpsert>(std::get<RecordFrame>(*frame).record).state.pending.has_value());
 }
 
+TEST_CASE("whatever a peer may make of an IKE SA comes back whole", "[N4][hostile]") {
+  // The longest identity that is parsed, in its longest form.
+  ike::IkeSaState state = ike_sa();
+  state.remote_identity = {255, Bytes(wire::kIdOctetsMax, 0xab)};
+  state.remote_id = to_string(state.remote_identity);
+  Result<Frame, std::string> frame = upsert(state.clone());
+  REQUIRE(frame.ok());
+  check_equal(std::get<IkeUpsert>(std::get<RecordFrame>(*frame).record).state, state);
+  // All children of an IKE SA and of the rekeys of all of them, with little in each or as much as there can be.
+  const std::size_t children_max = 2 * ike::Config{}.children_max;
+  for (const std::size_t selectors : {std::size_t{1}, wire::kTrafficSelectorsMax}) {
+    ike::IkeSaState full;
+    full.spi_i = full.spi_r = 1;
+    full.local = full.remote = state.local;
+    for (std::size_t i = 0; i < children_max; ++i) {
+      ike::ChildSaState one = child();
+      one.name.clear();
+      one.local_ts.resize(selectors, one.local_ts.front());
+      one.remote_ts.resize(selectors, one.remote_ts.front());
+      full.children.push_back(std::move(one));
+    }
+    frame = upsert(full.clone());
+    INFO((frame.ok() ? "" : frame.error()));
+    REQUIRE(frame.ok());
+    CHECK(std::get<IkeUpsert>(std::get<RecordFrame>(*frame).record).state.children.size() == children_max);
+  }
+}
+
 TEST_CASE("moments are what remains until them, on the reader's own clock", "[N4]") {
   const TimePoint other_clock = from_ns(1'000'000'000'000);
   Result<Frame, std::string> frame = upsert(ike_sa(), other_clock);
@@ -352,6 +380,7 @@ TEST_CASE("fields beyond their bounds are refused by name", "[N4]") {
   CHECK(refused([](auto& s) { s.suite.group = static_cast<crypto::Group>(1); }) == "group");
   CHECK(refused([](auto& s) { s.keys.sk_d = SecretBytes(kKeyOctetsMax + 1); }) == "SK_d");
   CHECK(refused([](auto& s) { s.peer_name.assign(kNameOctetsMax + 1, 'x'); }) == "IKE SA: peer name");
+  CHECK(refused([](auto& s) { s.remote_id.assign(kIdentityTextMax + 1, 'x'); }) == "IKE SA: remote identity");
   CHECK(refused([](auto& s) { s.spi_r = 0; }) == "IKE SA: SPI");
   CHECK(refused([](auto& s) { s.pending->kind = static_cast<ike::RequestKind>(7); }) == "pending: kind");
   CHECK(refused([](auto& s) { s.successor = s.local_spi(); }) == "IKE SA: its own successor");
