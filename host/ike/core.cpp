@@ -220,11 +220,7 @@ Step Core::handle_child_expired(TimePoint now, std::uint32_t spi_in, bool hard) 
   ChildSaState* child = sa != nullptr ? find_child(sa->state, spi_in) : nullptr;
   if (child == nullptr || child->phase == ChildPhase::kDeleting) return impl_->settle(turn);
   if (hard) {
-    child->phase = ChildPhase::kDeleting;
-    exchange::pass_route_on(*sa, *child);
-    child->carries_outbound = false;
-    turn.change(sa->state.local_spi());
-    impl_->want(turn, *sa, {RequestKind::kDeleteChild, spi_in, {}, now, {}, 0}, true);
+    exchange::end_child(*impl_, turn, *sa, *child);
   } else if (child->phase == ChildPhase::kInstalled && !impl_->wants(*sa, RequestKind::kRekeyChild, spi_in)) {
     impl_->want(turn, *sa, {RequestKind::kRekeyChild, spi_in, child->name, now, {}, 0});
   }

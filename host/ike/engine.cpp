@@ -58,6 +58,21 @@ LiveSa& Engine::add_sa(Turn& turn, IkeSaState state, const PeerConfig& peer) {
   return added;
 }
 
+void Engine::forget_predecessor(Turn& turn, LiveSa& sa) {
+  LiveSa* old = sa.predecessor ? find(*sa.predecessor) : nullptr;
+  sa.predecessor.reset();
+  if (old == nullptr) return;
+  old->state.successor.reset();
+  if (old->state.phase == IkePhase::kReplaced) old->state.phase = IkePhase::kEstablished;
+  turn.change(old->state.local_spi());
+}
+
+bool Engine::is_full(const LiveSa& sa, bool rekey) {
+  const LiveSa* old = sa.predecessor ? find(*sa.predecessor) : nullptr;
+  const std::size_t held = sa.state.children.size() + (old != nullptr ? old->state.children.size() : 0);
+  return held >= std::size_t{config.children_max} * (rekey ? 2 : 1);
+}
+
 void Engine::remove_sa(Turn& turn, LiveSa& sa, std::string_view why) {
   if (sa.gone) return;
   sa.gone = true;
@@ -68,11 +83,7 @@ void Engine::remove_sa(Turn& turn, LiveSa& sa, std::string_view why) {
   turn.touch(spi);
   restore_wanted(turn, sa);
   drop_requests(sa);
-  if (LiveSa* old = sa.predecessor ? find(*sa.predecessor) : nullptr) {
-    old->state.successor.reset();
-    if (old->state.phase == IkePhase::kReplaced) old->state.phase = IkePhase::kEstablished;
-    turn.change(*sa.predecessor);
-  }
+  forget_predecessor(turn, sa);
   if (LiveSa* next = successor_of(sa)) next->predecessor.reset();
   if (sa.peer == nullptr) return;
   for (const ChildSaState& child : sa.state.children) {

@@ -53,6 +53,7 @@ struct Intent {
   TimePoint not_before{};
   std::optional<crypto::Group> group{};  // that the peer asked for by INVALID_KE_PAYLOAD
   unsigned restarts = 0;
+  unsigned refusals = 0;  // TEMPORARY_FAILURE, one after another
 };
 
 // Allows so many events a second.
@@ -134,7 +135,6 @@ struct LiveSa {
   std::map<std::uint32_t, TimePoint> linger;  // children that wait for their end
   TimePoint close_at = kNever;
   TimePoint keepalive_at = kNever;  // when we are behind a NAT
-  unsigned temporary_failures = 0;
 
   bool owes_token = false;       // our crash token goes with the next liveness request (QCD-002)
   bool asks_ticket = false;      // and so does a request for a ticket
@@ -213,6 +213,11 @@ class Engine {
   // The IKE SA that a rekey of the peer made for this one; null when there is none, or it is gone.
   LiveSa* successor_of(const LiveSa& sa);
   LiveSa& add_sa(Turn& turn, IkeSaState state, const PeerConfig& peer);
+  // An IKE rekey of the peer that made `sa` came to nothing: the SA that it was to replace goes on.
+  void forget_predecessor(Turn& turn, LiveSa& sa);
+  // No further child may be made (IKE-028); with a rekey, whose both children live for a moment, twice as many. The
+  // children of an SA that this one is about to replace count too.
+  bool is_full(const LiveSa& sa, bool rekey);
   // The SA is no more, without a word to the peer. Children that we are to start are started again.
   void remove_sa(Turn& turn, LiveSa& sa, std::string_view why);
   const PeerConfig* find_peer(std::string_view name) const;

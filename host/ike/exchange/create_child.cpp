@@ -52,6 +52,11 @@ void note_collision(LiveSa& sa, const ChildSaState& old, std::uint32_t new_spi_i
                     const Bytes& nonce_r) {
   const bool ours_too = Engine::is_out(sa, RequestKind::kRekeyChild, old.spi_in);
   if (!ours_too) return;
+  // Of several that the peer began the last one counts: a survivor of a cluster begins again. Of what is not out any
+  // more nothing is kept, so the list is no longer than our requests.
+  std::erase_if(sa.state.collisions, [&](const ChildCollision& collision) {
+    return collision.old_spi_in == old.spi_in || !Engine::is_out(sa, RequestKind::kRekeyChild, collision.old_spi_in);
+  });
   const Bytes theirs(nonce_i.begin(), nonce_i.end());
   sa.state.collisions.push_back({old.spi_in, new_spi_in, std::min(theirs, nonce_r)});
 }
@@ -128,8 +133,7 @@ void handle_create_child_request(Engine& engine, Turn& turn, LiveSa& sa, const R
   const auto* rekey = wire::find_notify(request.payloads, wire::NotifyType::kRekeySa);
   if (must_wait(sa)) {
     response.push_back(notify(wire::NotifyType::kTemporaryFailure));
-  } else if (sa.state.children.size() >= engine.config.children_max * (rekey != nullptr ? 2 : 1)) {
-    // Both children of a rekey live for a moment.
+  } else if (engine.is_full(sa, rekey != nullptr)) {
     response.push_back(notify(wire::NotifyType::kNoAdditionalSas));
   } else if (rekey != nullptr) {
     response = answer_rekey(engine, turn, sa, request.payloads, *rekey);

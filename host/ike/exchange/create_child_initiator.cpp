@@ -72,11 +72,7 @@ void handle_error(Engine& engine, Turn& turn, LiveSa& sa, const PendingRequest& 
       }
       return;
     case wire::NotifyType::kTemporaryFailure:
-      if (++sa.temporary_failures > kTemporaryMax) {
-        engine.want(turn, sa, {RequestKind::kDeleteIke, 0, {}, turn.now, {}, 0}, true);
-        return;
-      }
-      engine.want(turn, sa, again(pending, turn.now + kTemporaryWait + engine.jitter(kTemporaryWait)));
+      put_off_by_peer(engine, turn, sa, again(pending, turn.now));
       return;
     default:
       break;
@@ -138,6 +134,16 @@ void finish_rekey(Engine& engine, Turn& turn, LiveSa& sa, const PendingRequest& 
 
 }  // namespace
 
+void put_off_by_peer(Engine& engine, Turn& turn, LiveSa& sa, Intent intent) {
+  intent.refusals = sa.current.refusals + 1;
+  if (intent.refusals > kTemporaryMax) {
+    engine.want(turn, sa, {RequestKind::kDeleteIke, 0, {}, turn.now, {}, 0}, true);
+    return;
+  }
+  intent.not_before = turn.now + kTemporaryWait + engine.jitter(kTemporaryWait);
+  engine.want(turn, sa, std::move(intent));
+}
+
 bool start_create_child(Engine& engine, Turn& turn, LiveSa& sa, const Intent& intent) {
   Wanted wanted;
   if (intent.kind == RequestKind::kRekeyChild) {
@@ -146,10 +152,11 @@ bool start_create_child(Engine& engine, Turn& turn, LiveSa& sa, const Intent& in
   }
   wanted.config = find_child_config(*sa.peer, wanted.old != nullptr ? wanted.old->name : intent.child);
   if (wanted.config == nullptr) return false;
-  if (wanted.old == nullptr && sa.state.children.size() >= engine.config.children_max) return false;
-  const auto slot = engine.slots.allocate();
+  const bool full = engine.is_full(sa, wanted.old != nullptr);
+  if (full && wanted.old == nullptr) return false;
+  const auto slot = full ? std::optional<ChildSlot>() : engine.slots.allocate();
   if (!slot) {
-    engine.log.warning(name_of(sa) + ": no slot for child " + wanted.config->name);
+    engine.log.warning(name_of(sa) + ": no room for child " + wanted.config->name);
     Intent later = intent;
     later.not_before = turn.now + kFailureWait;
     engine.want(turn, sa, std::move(later));
@@ -195,7 +202,6 @@ void handle_answer(Engine& engine, Turn& turn, LiveSa& sa, const PendingRequest&
                  error != nullptr ? error->data : Bytes{});
     return;
   }
-  sa.temporary_failures = 0;
   const ChildConfig* config = find_child_config(*sa.peer, pending.child_name);
   const ChildSaState* old = find_child(sa.state, pending.child_spi_in);
   const auto* nonce = wire::find<wire::NoncePayload>(payloads);

@@ -47,6 +47,9 @@ void drop_other_sas(Engine& engine, Turn& turn, const LiveSa& keep);
 
 // --- CREATE_CHILD_SA (create_child.cpp, create_child_initiator.cpp, rekey_ike.cpp)
 void handle_create_child_request(Engine& engine, Turn& turn, LiveSa& sa, const Request& request);
+// The peer answered TEMPORARY_FAILURE to what is behind `intent`: asked again later, and when it goes on refusing, the
+// IKE SA is closed (REK-008). Only refusals of one and the same wish count: many may be refused at one moment.
+void put_off_by_peer(Engine& engine, Turn& turn, LiveSa& sa, Intent intent);
 bool start_create_child(Engine& engine, Turn& turn, LiveSa& sa, const Intent& intent);
 void handle_create_child_response(Engine& engine, Turn& turn, LiveSa& sa, const PendingRequest& pending,
                                   const Payloads& payloads);
@@ -72,6 +75,9 @@ void remove_child(Turn& turn, LiveSa& sa, std::uint32_t spi_in);
 // In place of `child`, which goes, the next younger one of its line carries on: its end tells that the peer has that
 // one (REK-002), even where another rekey is already under way. Else the next older one; without any nothing changes.
 void pass_route_on(LiveSa& sa, const ChildSaState& child);
+// The child's hard limit is reached: it carries nothing any more and is deleted. One that is to be started is started
+// anew, unless a successor stands.
+void end_child(Engine& engine, Turn& turn, LiveSa& sa, ChildSaState& child);
 // One child of each route carries outbound traffic (REK-002).
 void give_route_to(LiveSa& sa, std::uint32_t spi_in);
 

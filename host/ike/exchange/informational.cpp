@@ -32,6 +32,7 @@ void delete_children(Engine& engine, Turn& turn, LiveSa& sa, const wire::DeleteP
 
 // The peer ends the IKE SA. The state stays for a while, without children, to answer repeated requests.
 void delete_ike(Engine& engine, Turn& turn, LiveSa& sa, const Request& request) {
+  engine.forget_predecessor(turn, sa);
   if (LiveSa* successor = engine.successor_of(sa)) inherit_children(engine, turn, *successor, sa);
   engine.count(IkeCounter::kDeleted);
   engine.log.info(name_of(sa) + ": peer deletes it");
@@ -88,6 +89,15 @@ void remove_child(Turn& turn, LiveSa& sa, std::uint32_t spi_in) {
   sa.linger.erase(spi_in);
   std::erase_if(sa.intents, [spi_in](const Intent& intent) { return intent.spi_in == spi_in; });
   turn.change(sa.state.local_spi());
+}
+
+void end_child(Engine& engine, Turn& turn, LiveSa& sa, ChildSaState& child) {
+  child.phase = ChildPhase::kDeleting;
+  pass_route_on(sa, child);
+  child.carries_outbound = false;
+  turn.change(sa.state.local_spi());
+  engine.want(turn, sa, {RequestKind::kDeleteChild, child.spi_in, {}, turn.now, {}, 0}, true);
+  engine.restore_child(turn, sa, child.name, engine.jitter(std::chrono::seconds(2)));
 }
 
 void handle_informational_request(Engine& engine, Turn& turn, LiveSa& sa, const Request& request) {

@@ -70,9 +70,16 @@ void abandon_newest(Engine& engine, Turn& turn, LiveSa& sa) {
       engine.want(turn, sa, repeated, true);
       engine.want(turn, sa, {RequestKind::kDeleteChild, pending.new_child_spi_in, {}, turn.now, {}, 0}, true);
       break;
+    case RequestKind::kRekeyIke:
+      if (sa.state.successor) {
+        // It crossed the peer's own, which counts now; no other may begin (REK-007).
+        sa.state.phase = IkePhase::kReplaced;
+        break;
+      }
+      engine.want(turn, sa, repeated, true);
+      break;
     case RequestKind::kDeleteChild:
     case RequestKind::kDeleteIke:
-    case RequestKind::kRekeyIke:
       engine.want(turn, sa, repeated, true);
       break;
     case RequestKind::kLiveness:

@@ -74,10 +74,6 @@ void drop_superseded(Engine& engine, Turn& turn, LiveSa& sa) {
   engine.remove_sa(turn, *first, "superseded by another rekey");
 }
 
-void retry_later(Engine& engine, Turn& turn, LiveSa& sa, Duration wait) {
-  engine.want(turn, sa, {RequestKind::kRekeyIke, 0, {}, turn.now + wait + engine.jitter(wait), {}, 0});
-}
-
 void handle_error(Engine& engine, Turn& turn, LiveSa& sa, const wire::NotifyPayload* error) {
   if (sa.state.successor) {
     // The peer did not see a collision; its own exchange counts, and its DELETE will come (REK-007).
@@ -98,15 +94,12 @@ void handle_error(Engine& engine, Turn& turn, LiveSa& sa, const wire::NotifyPayl
     }
   }
   if (error != nullptr && error->type == wire::NotifyType::kTemporaryFailure) {
-    if (++sa.temporary_failures > kTemporaryMax) {
-      engine.want(turn, sa, {RequestKind::kDeleteIke, 0, {}, turn.now, {}, 0}, true);
-    } else {
-      retry_later(engine, turn, sa, kTemporaryWait);
-    }
+    put_off_by_peer(engine, turn, sa, {RequestKind::kRekeyIke, 0, {}, turn.now, {}, 0});
     return;
   }
   engine.count(IkeCounter::kNoProposal);
-  retry_later(engine, turn, sa, kFailureWait);
+  const TimePoint later = turn.now + kFailureWait + engine.jitter(kFailureWait);
+  engine.want(turn, sa, {RequestKind::kRekeyIke, 0, {}, later, {}, 0});
 }
 
 void delete_now(Engine& engine, Turn& turn, LiveSa& sa) {
@@ -219,6 +212,11 @@ void handle_rekey_ike_request(Engine& engine, Turn& turn, LiveSa& sa, const Requ
     fail_request(engine, turn, sa, request, notify(wire::NotifyType::kTemporaryFailure));
     return;
   }
+  // Both IKE SAs of a rekey live for a moment.
+  if (engine.sas.size() >= 2 * std::size_t{engine.config.ike_sas_max}) {
+    fail_request(engine, turn, sa, request, notify(wire::NotifyType::kNoAdditionalSas));
+    return;
+  }
   if (ke == nullptr || nonce == nullptr) {
     fail_request(engine, turn, sa, request, notify(wire::NotifyType::kInvalidSyntax));
     return;
@@ -302,7 +300,6 @@ void handle_rekey_ike_response(Engine& engine, Turn& turn, LiveSa& sa, const Pen
     handle_error(engine, turn, sa, find_error(payloads));
     return;
   }
-  sa.temporary_failures = 0;
   if (!sa.dh && sa.state.successor) {
     finish_without_keys(engine, turn, sa, std::min(pending.nonce, nonce->data));
     return;

@@ -76,11 +76,7 @@ void child_deadlines(Engine& engine, Turn& turn, LiveSa& sa) {
   for (ChildSaState& child : sa.state.children) {
     if (child.phase == ChildPhase::kDeleting) continue;
     if (child.hard_deadline <= turn.now) {
-      child.phase = ChildPhase::kDeleting;
-      pass_route_on(sa, child);
-      child.carries_outbound = false;
-      turn.change(sa.state.local_spi());
-      engine.want(turn, sa, {RequestKind::kDeleteChild, child.spi_in, {}, turn.now, {}, 0}, true);
+      end_child(engine, turn, sa, child);
     } else if (child.phase == ChildPhase::kInstalled && child.soft_deadline <= turn.now &&
                !engine.wants(sa, RequestKind::kRekeyChild, child.spi_in)) {
       engine.want(turn, sa, {RequestKind::kRekeyChild, child.spi_in, child.name, turn.now, {}, 0});

@@ -53,6 +53,7 @@ Config copy(const Config& config) {
   result.half_open_max = config.half_open_max;
   result.half_open_lifetime = config.half_open_lifetime;
   result.children_max = config.children_max;
+  result.ike_sas_max = config.ike_sas_max;
   for (const PeerConfig& peer : config.peers) {
     PeerConfig other;
     other.name = peer.name;
