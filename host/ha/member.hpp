@@ -218,6 +218,7 @@ class Member final : private ike::ChildSlots {
   void trouble_over();
   void claim_again(TimePoint now);
   void yield_if_wanted(TimePoint now);
+  void say_hello_again(TimePoint now, const char* why);
   void plan_preemption(TimePoint now);
   void preempt(TimePoint now);
   bool is_first_of_standbys(const Hello& partner) const;
@@ -309,6 +310,7 @@ class Member final : private ike::ChildSlots {
   std::uint64_t activation_ = 0;  // in use
   std::uint64_t reserved_ = 0;    // durable, unused; 0: none
   bool cannot_lead_ = false;      // the store takes no number
+  bool told_may_lead_ = false;    // by the hello of this session
   std::uint64_t told_ = 0;        // by this life, as its newest
   std::array<std::uint64_t, 2> known_activations_{};
   std::uint64_t takeovers_ = 0;

@@ -122,12 +122,7 @@ void Member::claim_again(TimePoint now) {
       log_.info("an activation number is durable again");
       set_facts();
     }
-    // Who of two standbys leads, their next hellos decide.
-    if (link_.is_joined() && hooks_.partner().role == Role::kStandby) {
-      output_.drop_session = cannot_lead_ ? "this member cannot lead" : "this member can lead again";
-      session_down(now);
-    }
-    return;
+    return say_hello_again(now, cannot_lead_ ? "this member cannot lead" : "this member can lead again");
   }
   const PartnerView partner = hooks_.partner();
   const std::uint32_t next = std::max(epoch_, partner.epoch) + 1;
@@ -153,13 +148,20 @@ void Member::set_maintenance(TimePoint now, bool on) {
   set_facts();
   yield_if_wanted(now);
   plan_preemption(now);
-  if (on || role_ != Role::kStandby) return;
-  lonely_deadline_ = now + config_.startup_wait;
-  // Two standbys settle who leads when they say hello.
-  if (link_.is_joined() && hooks_.partner().role == Role::kStandby) {
-    output_.drop_session = "maintenance has ended";
-    session_down(now);
+  if (!on && role_ == Role::kStandby) lonely_deadline_ = now + config_.startup_wait;
+  if (told_may_lead_ != may_lead()) say_hello_again(now, on ? "maintenance begins" : "maintenance has ended");
+}
+
+// Two standbys settle who leads by their hellos, and each relies on what the other's said.
+void Member::say_hello_again(TimePoint now, const char* why) {
+  if (role_ != Role::kStandby || !link_.is_open()) return;
+  if (handover_deadline_ != kNever) return;  // the partner may be about to go active
+  if (link_.is_joined()) {
+    const bool followed_handover = in_sync_ && hooks_.partner().role == Role::kActive;
+    if (followed_handover || partner_hello_->role == Role::kActive) return;
   }
+  output_.drop_session = why;
+  session_down(now);
 }
 
 Result<void, std::string> Member::want_role(TimePoint now, Role role) {
@@ -170,6 +172,7 @@ Result<void, std::string> Member::want_role(TimePoint now, Role role) {
   set_facts();
   if (role == Role::kStandby) {
     yield_if_wanted(now);
+    if (told_may_lead_ != may_lead()) say_hello_again(now, "the manager has chosen");
     return {};
   }
   if (role_ == Role::kActive) return {};
@@ -179,10 +182,7 @@ Result<void, std::string> Member::want_role(TimePoint now, Role role) {
   }
   // A silent partner's verdicts may have come before the wish.
   lonely_deadline_ = std::min(lonely_deadline_, now + config_.startup_wait);
-  if (link_.is_joined() && hooks_.partner().role == Role::kStandby) {
-    output_.drop_session = "the manager has chosen";
-    session_down(now);
-  }
+  if (told_may_lead_ != may_lead()) say_hello_again(now, "the manager has chosen");
   return {};
 }
 

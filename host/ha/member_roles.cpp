@@ -391,6 +391,7 @@ void Member::hand_over(TimePoint now) {
   handed_over_at_ = now;
   handed_to_ = hooks_.partner().activation;
   set_facts();
+  plan_preemption(now);
   log_.info("handed over to the partner, epoch " + std::to_string(epoch_));
 }
 

@@ -44,7 +44,9 @@ void Member::session_up(TimePoint now) {
   hello_seen_ = false;
   if (left_) return;
   handover_deadline_ = kNever;  // whether this is still the partner that we handed over to, nobody can tell
-  link_.open(now, hello());
+  const Hello mine = hello();
+  told_may_lead_ = mine.may_lead;
+  link_.open(now, mine);
 }
 
 void Member::session_down(TimePoint now) {

@@ -4,6 +4,7 @@
 // (host/ha/io/tls_session) is the model: who dials, what ends a session, what a dead machine's partner sees.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <functional>
 #include <map>
@@ -66,6 +67,8 @@ class Network {
   // --- heartbeats
   void send_heartbeat(unsigned node, const Bytes& datagram);
   void cut_heartbeats(unsigned from, Duration length);
+  // Neither hears the other.
+  bool members_apart() const { return clock_.now() < std::min(heartbeats_cut_until_[0], heartbeats_cut_until_[1]); }
 
   // --- packets. Frames to the cluster go to whoever announced the virtual addresses last.
   void announce(unsigned node, card::Port port);

@@ -69,6 +69,7 @@ ha::HeartbeatConfig Node::heartbeat_config() const {
     config.lease = milliseconds(15);
     config.takeover = milliseconds(20);
   }
+  if (managed()) config.eligible = milliseconds(800);
   return config;
 }
 
@@ -86,6 +87,11 @@ ha::MemberConfig Node::make_config() const {
   // the slow flows here would stand still for the rest of the run.
   config.ledger.grant = 32;
   config.ledger.out_block_min = 8;  // the flows are slow, the limits shall matter
+  if (managed()) config.ledger.out_horizon = milliseconds(2000);
+  config.maintenance = maintenance_;
+  config.external = managed();
+  config.preempt = env_.plan.leadership == Leadership::kPreemption;
+  config.preempt_delay = kPreemptDelay;
   config.sad.outer_mtu = 1500;
   config.outer = port_net(0xc0000200, 24, kOuterVirtual);
   config.inner = port_net(0x0a000000, 16, kInnerVirtual);
@@ -379,6 +385,24 @@ void Node::take_over() {
       const auto done = member_->take_over(at);
       if (env_.story.told()) say(done ? "takeover asked for" : "takeover refused: " + done.error());
     });
+  });
+}
+
+// Noted on disk first, as the daemon does.
+void Node::set_maintenance(bool on) {
+  maintenance_ = on;
+  if (!member_) return;
+  run(Thread::kLoop, [this, on] {
+    say(on ? "maintenance" : "maintenance is over");
+    input_to_member([&](TimePoint at) { member_->set_maintenance(at, on); });
+  });
+}
+
+void Node::want_role(ha::Role role) {
+  if (!member_) return;
+  run(Thread::kLoop, [this, role] {
+    say(role == ha::Role::kActive ? "is to lead" : "is to stand by");
+    input_to_member([&](TimePoint at) { static_cast<void>(member_->want_role(at, role).ok()); });
   });
 }
 

@@ -41,8 +41,10 @@ class Node final : public MemberPort {
   void hang_loop(Duration length);
   Disk& disk() { return disk_; }
 
-  // --- operator
+  // --- operator, manager
   void take_over();
+  void set_maintenance(bool on);
+  void want_role(ha::Role role);
   void rekey_child(std::uint64_t pick);
   void rekey_ike(std::uint64_t pick);
   void close_child(std::uint64_t pick);
@@ -114,6 +116,7 @@ class Node final : public MemberPort {
   ha::HeartbeatConfig heartbeat_config() const;
   ha::MemberConfig make_config() const;
   void configure_card();
+  bool managed() const { return env_.plan.leadership == Leadership::kManager; }
   // The card's right to speak has changed.
   void note_right();
 
@@ -168,6 +171,7 @@ class Node final : public MemberPort {
   bool card_look_due_ = false;
   bool deaf_lease_ = false;
   bool upgrade_due_ = false;
+  bool maintenance_ = false;
   TimePoint timer_at_ = kNever;
   Duration down_after_step_{};  // for crash_at_step()
 };

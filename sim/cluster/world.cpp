@@ -2,6 +2,7 @@
 #include "sim/cluster/world.hpp"
 
 #include "sim/cluster/checker/agreement.hpp"
+#include "sim/cluster/manager.hpp"
 
 namespace tandem::sim {
 namespace {
@@ -59,6 +60,7 @@ class World {
   Etcd etcd_;
   Environment env_;
   std::array<std::unique_ptr<Node>, 2> nodes_;
+  std::optional<Manager> manager_;
   std::vector<std::unique_ptr<Peer>> peers_;
   TimePoint start_;
   struct Captured {
@@ -98,6 +100,7 @@ World::World(const Plan& plan, Mutant mutant, bool told)
     nodes_[i] = std::make_unique<Node>(env_, i, plan_.seed * 31 + 9 + i, hooks);
     network_.attach(i, *nodes_[i]);
   }
+  manager_.emplace(env_, plan_.seed * 31 + 40, std::array{nodes_[0].get(), nodes_[1].get()});
   for (std::size_t i = 0; i < plan_.peers.size(); ++i) {
     peers_.push_back(std::make_unique<Peer>(env_, i, plan_.seed * 31 + 20 + i));
     network_.attach(*peers_.back());
@@ -230,6 +233,9 @@ void World::apply(const Fault& fault) {
       break;
     case FaultKind::kNatMoves:
       network_.move_nat(pick);
+      break;
+    case FaultKind::kManagerChooses:
+      manager_->choose_other();
       break;
     default:
       apply_to_network(fault);
@@ -369,6 +375,10 @@ void World::apply_to(Node& node, const Fault& fault) {
     case FaultKind::kCloseIke:
       node.close_ike(dice_.u64());
       break;
+    case FaultKind::kMaintenance:
+      node.set_maintenance(true);
+      clock_.after(fault.length, [&node] { node.set_maintenance(false); });
+      break;
     case FaultKind::kDiskFull:
       node.disk().set_full(true);
       clock_.after(fault.length, [&node] { node.disk().set_full(false); });
@@ -408,6 +418,11 @@ void World::check_end(Report& report) {
   for (const auto& peer : peers_) peers.push_back(peer.get());
   // Members of different configurations are nobody's pair: only safety counts.
   if (plan_.mismatch) return;
+  // Once there is a pair nothing keeps the one from leading that is to lead.
+  const unsigned leader = plan_.leadership == Leadership::kManager ? manager_->chosen() : 1;
+  if (plan_.leadership != Leadership::kMembers && !nodes_[leader]->active()) {
+    report.violation("agreement", nodes_[leader]->name() + " is to lead and does not");
+  }
   check_agreement(report, members, peers, plan_.unfenced());
   const bool flickers = plan_.heartbeat.delay_max > milliseconds(1) || plan_.heartbeat.loss_percent > 0;
   if (plan_.witness) check_owner(report, members, etcd_.owner(), flickers);
@@ -468,12 +483,16 @@ RunResult World::run() {
   if (story_.told()) {
     std::string peers;
     for (const Temperament peer : plan_.peers) peers += (peers.empty() ? "" : ", ") + std::string(to_string(peer));
-    story_.tell("plan", "peers: " + peers + "; " + std::to_string(plan_.faults.size()) + " faults" +
-                            (plan_.single ? ", single" : "") + (plan_.split ? ", split" : "") +
-                            (plan_.witness ? ", witness" : "") + (plan_.has_nat() ? ", NAT" : "") +
-                            (plan_.mismatch ? ", mismatch" : ""));
+    story_.tell(
+        "plan",
+        "peers: " + peers + "; " + std::to_string(plan_.faults.size()) + " faults" + (plan_.single ? ", single" : "") +
+            (plan_.split ? ", split" : "") + (plan_.witness ? ", witness" : "") + (plan_.has_nat() ? ", NAT" : "") +
+            (plan_.mismatch ? ", mismatch" : "") +
+            (plan_.leadership == Leadership::kMembers ? ""
+                                                      : ", " + std::string(to_string(plan_.leadership)) + " chooses"));
   }
   for (Node* node : nodes()) node->power_on();
+  manager_->start();
   for (std::size_t i = 0; i < peers_.size(); ++i) {
     clock_.at(at(kFirstCall) + microseconds(700) * static_cast<int>(i), [this, i] { peers_[i]->start(); });
     clock_.at(at(kTrafficStart), [this, i] {

@@ -23,6 +23,8 @@ constexpr Duration kRestart = milliseconds(250);
 // A key whose owner is gone waits for its etcd lease and then for etcd to notice; a member that was refused asks again
 // three seconds later.
 constexpr Duration kQuietWitness = milliseconds(6000);
+// A manager looks a few times whether a member is dead, and what it finds comes after the members' own rules.
+constexpr Duration kQuietManager = milliseconds(3000);
 constexpr int kDriftMaxPpm = 5000;  // ten times what a clock under NTP may be off
 
 struct Kind {
@@ -74,6 +76,8 @@ constexpr std::array<Kind, static_cast<std::size_t>(FaultKind::kCount)> kKinds{{
     {FaultKind::kWitnessDown, "witness down", 0, 0, 6, false, milliseconds(20), milliseconds(3500)},
     {FaultKind::kIsolation, "isolation of a member", 0, 0, 10, false, milliseconds(20), milliseconds(3500)},
     {FaultKind::kNatMoves, "a NAT moves its peer", 0, 0, 0, false, {}, {}},
+    {FaultKind::kMaintenance, "maintenance", 0, 0, 0, false, milliseconds(50), milliseconds(2500)},
+    {FaultKind::kManagerChooses, "the manager chooses the other", 0, 0, 0, false, {}, {}},
 }};
 
 template <typename Value, std::size_t kSize>
@@ -88,6 +92,7 @@ std::optional<Value> parse_name(const std::array<std::string_view, kSize>& names
 }
 
 constexpr std::array<std::string_view, 4> kTargets{"member 1", "member 2", "the active", "the standby"};
+constexpr std::array<std::string_view, 3> kLeaderships{"members", "preemption", "manager"};
 constexpr std::array<std::string_view, 6> kTemperaments{"full", "message IDs", "plain", "cluster", "hostile", "wide"};
 
 template <typename Weight>
@@ -207,6 +212,33 @@ void draw_nat(Dice& dice, Plan& plan) {
   in_order(plan);
 }
 
+// Who leads, and what operators and managers want: most right before, during and behind other faults.
+void draw_leadership(Dice& dice, Plan& plan) {
+  const std::uint64_t shape = dice.below(100);
+  if (shape < 10) plan.leadership = Leadership::kPreemption;
+  if (shape >= 10 && shape < 20 && !plan.single) plan.leadership = Leadership::kManager;
+  const bool maintains = dice.chance(15);
+  if (plan.single) {
+    if (maintains) {
+      plan.faults.front().kind = FaultKind::kMaintenance;
+      plan.faults.front().length = dice.between(milliseconds(50), milliseconds(2500));
+    }
+    return;
+  }
+  const std::vector<Fault> others = plan.faults;
+  const auto among = [&](FaultKind kind) {
+    for (std::uint64_t i = 1 + dice.below(1 + others.size() / 2); i > 0; --i) {
+      const Duration at = others[dice.below(others.size())].at + dice.between(Duration{0}, milliseconds(150));
+      Fault fault =
+          draw_fault(dice, kKinds.at(static_cast<std::size_t>(kind)), std::max(kWarmUp, at - milliseconds(50)));
+      plan.faults.push_back(fault);
+    }
+  };
+  if (maintains) among(FaultKind::kMaintenance);
+  if (plan.leadership == Leadership::kManager) among(FaultKind::kManagerChooses);
+  in_order(plan);
+}
+
 Temperament draw_temperament(Dice& dice) {
   constexpr std::array kTable{Temperament::kFull,       Temperament::kFull,   Temperament::kMessageIds,
                               Temperament::kMessageIds, Temperament::kPlain,  Temperament::kCluster,
@@ -225,6 +257,8 @@ std::optional<FaultKind> parse_fault_kind(std::string_view text) {
 }
 std::string_view to_string(Target target) { return name_of(kTargets, target); }
 std::optional<Target> parse_target(std::string_view text) { return parse_name<Target>(kTargets, text); }
+std::string_view to_string(Leadership leadership) { return name_of(kLeaderships, leadership); }
+std::optional<Leadership> parse_leadership(std::string_view text) { return parse_name<Leadership>(kLeaderships, text); }
 std::string_view to_string(Temperament temperament) { return name_of(kTemperaments, temperament); }
 std::optional<Temperament> parse_temperament(std::string_view text) {
   return parse_name<Temperament>(kTemperaments, text);
@@ -240,6 +274,7 @@ void set_ends(Plan& plan) {
   }
   plan.end = plan.faults_end + (jumps ? kQuietJumped : rekeys ? kQuietRekeyed : plan.single ? kQuietSingle : kQuiet);
   if (plan.witness) plan.end += kQuietWitness;
+  if (plan.leadership != Leadership::kMembers) plan.end += kQuietManager;
   if (jumps) plan.patient = false;
 }
 
@@ -276,6 +311,8 @@ Plan draw_plan(std::uint64_t seed) {
   draw_nat(nat_dice, plan);
   Dice wide_dice(seed * 0x9fb21c651e98df25 + 7);
   draw_wide(wide_dice, plan);
+  Dice leadership_dice(seed * 0xc2b2ae3d27d4eb4f + 9);
+  draw_leadership(leadership_dice, plan);
   set_ends(plan);
   return plan;
 }

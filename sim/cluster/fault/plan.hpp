@@ -44,17 +44,19 @@ enum class FaultKind : std::uint8_t {
   kCloseIke,
   kPeerRekeyChild,
   kPeerRekeyIke,
-  kPeerReconnect,  // a peer closes its IKE SA and comes again
-  kPeerJump,       // a peer that is itself a cluster takes over: new IVs, message IDs synced, sequence numbers ahead
-  kDiskFull,       // no activation number can be made durable
-  kLostFsync,      // the disk says durable and is not; at the end the machine loses power
-  kReplayBurst,    // the attacker sends all that it has captured
-  kCutWitness,     // a member's requests to the witness are lost, and the answers
-  kDeafWitness,    // the answers only: what was asked is done
-  kSlowWitness,    // they take longer than the member waits
-  kWitnessDown,    // for both; it comes back with all that it had
-  kIsolation,      // a member has neither its partner nor the witness
-  kNatMoves,       // a NAT gives its peer another mapping
+  kPeerReconnect,   // a peer closes its IKE SA and comes again
+  kPeerJump,        // a peer that is itself a cluster takes over: new IVs, message IDs synced, sequence numbers ahead
+  kDiskFull,        // no activation number can be made durable
+  kLostFsync,       // the disk says durable and is not; at the end the machine loses power
+  kReplayBurst,     // the attacker sends all that it has captured
+  kCutWitness,      // a member's requests to the witness are lost, and the answers
+  kDeafWitness,     // the answers only: what was asked is done
+  kSlowWitness,     // they take longer than the member waits
+  kWitnessDown,     // for both; it comes back with all that it had
+  kIsolation,       // a member has neither its partner nor the witness
+  kNatMoves,        // a NAT gives its peer another mapping
+  kMaintenance,     // the operator's mode, also over restarts
+  kManagerChooses,  // the other member is to lead
   kCount
 };
 std::string_view to_string(FaultKind kind);
@@ -85,6 +87,15 @@ constexpr std::size_t children_of(Temperament peer) { return peer == Temperament
 std::string_view to_string(Temperament temperament);
 std::optional<Temperament> parse_temperament(std::string_view text);
 
+// Who says which of two healthy members leads.
+enum class Leadership : std::uint8_t {
+  kMembers,     // whoever does
+  kPreemption,  // the one of higher priority takes it back
+  kManager,     // a manager outside, in the way of VRRP
+};
+std::string_view to_string(Leadership leadership);
+std::optional<Leadership> parse_leadership(std::string_view text);
+
 // What a wire does to one message.
 struct Weather {
   double loss_percent = 0;
@@ -107,8 +118,9 @@ struct Plan {
   bool split = false;              // both directions of the heartbeats may be silent
   bool witness = false;            // a third place says who owns the service
   bool mismatch = false;           // the members' configurations differ (N6)
-  bool patient = false;            // goes on to `end` even if all is well before
-  unsigned deaf_from = 0;          // whose heartbeats kDeafHeartbeats loses; always the same member in a run
+  Leadership leadership = Leadership::kMembers;
+  bool patient = false;    // goes on to `end` even if all is well before
+  unsigned deaf_from = 0;  // whose heartbeats kDeafHeartbeats loses; always the same member in a run
   Weather outer, heartbeat, sync;
   std::array<ClockPlan, 2> clocks;
   Duration packet_gap{};  // mean, a flow
@@ -128,6 +140,8 @@ void set_ends(Plan& plan);
 // A member gives up nothing in the first minute after its takeover, so a cluster of that kind is slow to notice that
 // the other side has lost all.
 constexpr Duration kQuietJumped = std::chrono::seconds(90);
+// A standby of higher priority leads once it was in sync for so long.
+constexpr Duration kPreemptDelay = std::chrono::milliseconds(800);
 constexpr std::size_t kPeersMax = 3;
 constexpr std::size_t kFaultsMax = 1000;
 constexpr Duration kFaultTimeMax = std::chrono::minutes(10);

@@ -123,6 +123,8 @@ Plan get_plan(const Json& json) {
   // Plans from before there was one have none.
   if (json.contains("witness")) plan.witness = get<bool>(json, "witness");
   plan.mismatch = get<bool>(json, "mismatch");
+  // Plans from before anybody was asked leave it to the members.
+  if (json.contains("leadership")) plan.leadership = get_name(json, "leadership", parse_leadership);
   plan.patient = get<bool>(json, "patient");
   plan.deaf_from = get<unsigned>(json, "deaf_from") % 2;
   plan.outer = get_weather(json, "outer");
@@ -152,6 +154,7 @@ std::string to_json(const Plan& plan) {
   json["split"] = plan.split;
   json["witness"] = plan.witness;
   json["mismatch"] = plan.mismatch;
+  json["leadership"] = to_string(plan.leadership);
   json["patient"] = plan.patient;
   json["deaf_from"] = plan.deaf_from;
   json["outer"] = weather_json(plan.outer);

@@ -256,13 +256,15 @@ TEST_CASE("without preempt the higher priority leaves the service where it is; w
   duo.settle();
   REQUIRE(duo.b().role() == Role::kActive);
   REQUIRE(duo.a().in_sync());
-  // What hands over is in sync at once; the wait begins when it joins anew.
-  duo.a().session_down(duo.now);
-  duo.b().session_down(duo.now);
-  duo.b().verdict(duo.now, Verdict::kSoloSafe);
-  duo.settle();
-  duo.connect();
-  REQUIRE(duo.a().in_sync());
+  SECTION("from the handover on") {}
+  SECTION("from when it joined anew") {
+    duo.a().session_down(duo.now);
+    duo.b().session_down(duo.now);
+    duo.b().verdict(duo.now, Verdict::kSoloSafe);
+    duo.settle();
+    duo.connect();
+    REQUIRE(duo.a().in_sync());
+  }
   duo.pass(seconds(9));
   CHECK(duo.a().role() == Role::kStandby);
   duo.pass(seconds(2));
@@ -346,6 +348,36 @@ TEST_CASE("with an external manager nobody leads unasked, and a wish for a healt
   REQUIRE(duo.a().want_role(duo.now, Role::kStandby).ok());
   duo.settle();
   CHECK(duo.a().role() == Role::kActive);
+}
+
+TEST_CASE("a change of mind between a member's hello and its partner's leaves nobody waiting for the other") {
+  const bool by_manager = GENERATE(true, false);
+  Duo duo;
+  for (MemberConfig& config : duo.config) config.external = by_manager;
+  duo.config[1].maintenance = !by_manager;
+  const auto let_lead = [&](Member& member, bool on) {
+    if (by_manager) {
+      REQUIRE(member.want_role(duo.now, on ? Role::kActive : Role::kStandby).ok());
+    } else {
+      member.set_maintenance(duo.now, !on);
+    }
+  };
+  duo.cut = true;
+  duo.start();
+  let_lead(duo.a(), true);
+  duo.a().session_down(duo.now);
+  duo.b().session_down(duo.now);
+  duo.a().session_up(duo.now);
+  duo.b().session_up(duo.now);
+  const Bytes hello = duo.a().take_output(duo.now).session_octets;
+  // The first in rank has said that it may lead; before the other one hears it, that is over.
+  let_lead(duo.a(), false);
+  let_lead(duo.b(), true);
+  duo.cut = false;
+  duo.b().session_data(duo.now, hello);
+  duo.pump();
+  CHECK(duo.b().role() == Role::kActive);
+  CHECK(duo.a().in_sync());
 }
 
 TEST_CASE("different configurations: both say what differs, the first of them serves, the other stays silent", "[N6]") {
