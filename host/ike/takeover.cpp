@@ -46,11 +46,24 @@ bool wants_sync(const LiveSa& sa, bool exact) {
 // An IKE rekey of ours that was complete: its successor is here, only the old SA's last state did not arrive.
 void finish_own_rekey(Engine& engine, Turn& turn, LiveSa& sa) {
   if (!sa.state.pending || sa.state.pending->kind != RequestKind::kRekeyIke) return;
-  LiveSa* successor = engine.find(LocalSpi{sa.state.pending->new_ike_spi});
-  if (successor == nullptr) return;
+  LiveSa* ours = engine.find(LocalSpi{sa.state.pending->new_ike_spi});
+  if (ours == nullptr) return;
   sa.state.pending.reset();
-  exchange::inherit_children(engine, turn, *successor, sa);
-  engine.want(turn, sa, {RequestKind::kDeleteIke, 0, {}, turn.now, {}, 0});
+  LiveSa* theirs = engine.successor_of(sa);
+  const Intent end{RequestKind::kDeleteIke, 0, {}, turn.now, {}, 0};
+  // Where the peer's rekey crossed ours: had ours won, it would have come with the children (REK-007).
+  if (theirs != nullptr && ours->state.children.empty() && !sa.state.children.empty()) {
+    exchange::inherit_children(engine, turn, *theirs, sa);
+    engine.want(turn, *ours, end);
+    return;
+  }
+  if (theirs != nullptr) {
+    theirs->predecessor.reset();
+    theirs->close_at = turn.now + kSuccessorProbe;  // the peer deletes it
+    turn.touch(theirs->state.local_spi());
+  }
+  exchange::inherit_children(engine, turn, *ours, sa);
+  engine.want(turn, sa, end);
 }
 
 void revive_children(Engine& engine, Turn& turn, LiveSa& sa) {

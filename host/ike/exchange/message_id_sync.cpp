@@ -118,7 +118,9 @@ void handle_sync_request(Engine& engine, Turn& turn, LiveSa& sa, const Request& 
   const auto sync =
       wire::parse_message_id_sync(*wire::find_notify(request.payloads, wire::NotifyType::kIkev2MessageIdSync));
   IkeSaState& state = sa.state;
-  if (!sync || state.phase != IkePhase::kEstablished || wire::to_u32(sync->send) < lowest_sync_id(state) ||
+  // One that a rekey of the peer is to replace stands until the new one is used: a survivor may know no other.
+  const bool stands = state.phase == IkePhase::kEstablished || state.successor.has_value();
+  if (!sync || !stands || wire::to_u32(sync->send) < lowest_sync_id(state) ||
       wire::to_u32(sync->send) >= kMessageIdLimit || wire::to_u32(sync->recv) >= kMessageIdLimit) {
     engine.count(IkeCounter::kSyncIgnored);
     return;

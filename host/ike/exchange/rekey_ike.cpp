@@ -172,7 +172,9 @@ void inherit_children(Engine& engine, Turn& turn, LiveSa& successor, LiveSa& old
   for (Intent& intent : old.intents) {
     const bool about_child = intent.kind == RequestKind::kCreateChild || intent.kind == RequestKind::kRekeyChild ||
                              intent.kind == RequestKind::kDeleteChild;
-    if (about_child) engine.want(turn, successor, std::move(intent));
+    // An operator's: what is due for the old one's age is not due for the new one.
+    const bool closes = intent.kind == RequestKind::kDeleteIke && turn.now < old.state.hard_deadline;
+    if (about_child || closes) engine.want(turn, successor, std::move(intent), closes);
   }
   old.intents.clear();
   // A peer that lives and leaves a liveness check unanswered may have gone on with another member: the new IKE SA's

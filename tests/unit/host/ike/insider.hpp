@@ -81,28 +81,30 @@ class Insider {
     state.next_send_id = m1;
   }
 
-  // Rekeys the IKE SA; what is said on the new one comes from the insider returned.
-  std::unique_ptr<Insider> rekey_ike() {
+  // A rekey of the IKE SA, or the answer to one.
+  Payloads ike_payloads(Bytes nonce) {
     auto dh = crypto::DhKey::generate(state.suite.group, random_);
     REQUIRE(dh.ok());
+    dh_.emplace(std::move(dh).value());
+    Bytes spi(8);
+    random_.fill(spi);
+    const ByteView value = dh_->public_value();
+    return {offer_ike(world_.a.config.peers[0].proposals, spi), wire::NoncePayload{std::move(nonce)},
+            wire::KePayload{static_cast<std::uint16_t>(state.suite.group), Bytes(value.begin(), value.end())}};
+  }
+  // Rekeys the IKE SA; what is said on the new one comes from the insider returned.
+  std::unique_ptr<Insider> rekey_ike() {
     const Bytes nonce(32, 0x55);
-    const std::uint64_t spi_i = random_.u64() | 1;
-    Bytes spi;
-    for (int shift = 56; shift >= 0; shift -= 8) spi.push_back(static_cast<std::uint8_t>(spi_i >> shift));
-    const ByteView value = dh->public_value();
-    const Payloads answer =
-        ask(wire::ExchangeType::kCreateChildSa,
-            {offer_ike(world_.a.config.peers[0].proposals, spi), wire::NoncePayload{nonce},
-             wire::KePayload{static_cast<std::uint16_t>(state.suite.group), Bytes(value.begin(), value.end())}});
+    const Payloads request = ike_payloads(nonce);
+    const Payloads answer = ask(wire::ExchangeType::kCreateChildSa, request);
     const auto* sa = wire::find<wire::SaPayload>(answer);
     if (sa == nullptr) return nullptr;
     IkeSaState next = state.clone();
-    next.spi_i = spi_i;
-    next.spi_r = 0;
-    for (const std::uint8_t octet : sa->proposals.front().spi) next.spi_r = next.spi_r << 8 | octet;
+    next.spi_i = spi_in(request);
+    next.spi_r = spi_in(answer);
     next.original_initiator = true;
     next.next_send_id = next.next_recv_id = 0;
-    const auto shared = dh->derive(wire::find<wire::KePayload>(answer)->data);
+    const auto shared = dh_->derive(wire::find<wire::KePayload>(answer)->data);
     REQUIRE(shared.ok());
     next.keys = derive_rekeyed_ike_keys(state.suite, state.suite.prf, state.keys.sk_d, *shared,
                                         {nonce, wire::find<wire::NoncePayload>(answer)->data}, next.spi_i, next.spi_r);
@@ -118,6 +120,12 @@ class Insider {
     ivs_.set_incarnation(4711);
   }
 
+  static std::uint64_t spi_in(const Payloads& payloads) {
+    std::uint64_t spi = 0;
+    for (const std::uint8_t octet : wire::find<wire::SaPayload>(payloads)->proposals.front().spi)
+      spi = spi << 8 | octet;
+    return spi;
+  }
   void deliver(wire::ExchangeType exchange, bool response, std::uint32_t id, const Payloads& payloads) {
     wire::IkeHeader header;
     header.spi_initiator = wire::IkeSpi{state.spi_i};
@@ -142,6 +150,7 @@ class Insider {
   World& world_;
   SeededRandom random_;
   IvSource ivs_;
+  std::optional<crypto::DhKey> dh_;
 };
 
 }  // namespace tandem::ike::test

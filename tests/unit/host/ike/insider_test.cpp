@@ -199,3 +199,55 @@ TEST_CASE("a configured child that ends at its hard limit is started again", "[I
   CHECK(only_child(world.b).spi_in != old);
   CHECK(disagreement(world) == "");
 }
+
+TEST_CASE("a cluster that lost its rekey of the IKE SA may sync the one that it knows",
+          "[insider][SYNC-018][SYNC-029]") {
+  World world;
+  world.connect();
+  Insider peer(world);
+  REQUIRE(peer.rekey_ike() != nullptr);
+  // A survivor that knows nothing of the rekey: the old IKE SA stands until the new one is used.
+  peer.sync(peer.state.next_send_id + 5);
+  CHECK(world.b.core().counter(IkeCounter::kSyncDone) == 1);
+  // It rekeys again, which supersedes what it lost, and goes on there.
+  const auto next = peer.rekey_ike();
+  REQUIRE(next != nullptr);
+  next->ask(wire::ExchangeType::kInformational, {});
+  CHECK(world.b.core().state(next->spi_at_site())->children.size() == 1);
+}
+
+TEST_CASE("a survivor that got only our half of crossing IKE rekeys leaves the children where the peer has them",
+          "[insider][REK-007][N4]") {
+  World world;
+  world.connect();
+  world.add_standby(world.b);
+  Insider peer(world);
+  const LocalSpi old = peer.spi_at_site();
+  world.perform(world.b, world.b.core().rekey_ike(world.now, old).value());
+  const LocalSpi ours{world.b.core().state(old)->pending->new_ike_spi};
+  const auto next = peer.rekey_ike();
+  REQUIRE(next != nullptr);
+  // Of what the answer brings only the first state arrives before the member dies. The lowest nonce makes ours
+  // redundant.
+  world.b.replicated = false;
+  peer.answer(peer.ike_payloads(Bytes(32, 0)));
+  REQUIRE(world.b.core().state(ours) != nullptr);
+  REQUIRE(world.b.core().state(next->spi_at_site())->children.size() == 1);
+  world.b.members.back()->core.adopt(world.now, world.b.core().state(ours)->clone());
+  world.take_over(world.b);
+  world.run_for(milliseconds(100));
+  CHECK(world.b.core().state(ours)->children.empty());
+  CHECK(world.b.core().state(next->spi_at_site())->children.size() == 1);
+  CHECK(world.b.core().state(ours)->phase == IkePhase::kDeleting);
+}
+
+TEST_CASE("an IKE SA that is closed during its rekey is closed, not only replaced", "[REK-004]") {
+  World world;
+  world.connect();
+  const LocalSpi spi = only_sa(world.a);
+  world.perform(world.a, world.a.core().rekey_ike(world.now, spi).value());
+  world.perform(world.a, world.a.core().close_ike(world.now, spi).value());
+  world.run_for(seconds(100));
+  CHECK(world.a.core().sas().empty());
+  CHECK(world.b.core().sas().empty());
+}
