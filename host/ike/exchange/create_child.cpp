@@ -116,7 +116,8 @@ Payloads answer_rekey(Engine& engine, Turn& turn, LiveSa& sa, const Payloads& re
   if (old == nullptr || deleted) {
     return {wire::NotifyPayload{wire::NotifyType::kChildSaNotFound, {}, rekey.protocol, rekey.spi}};
   }
-  if (old->phase == ChildPhase::kDeleting) return {notify(wire::NotifyType::kTemporaryFailure)};
+  const bool closes = engine.wants(sa, RequestKind::kDeleteChild, old->spi_in);
+  if (closes || old->phase == ChildPhase::kDeleting) return {notify(wire::NotifyType::kTemporaryFailure)};
   return grant(engine, turn, sa, request, old);
 }
 

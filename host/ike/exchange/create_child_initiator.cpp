@@ -126,6 +126,10 @@ void finish_rekey(Engine& engine, Turn& turn, LiveSa& sa, const PendingRequest& 
   }
   give_route_to(sa, new_spi_in);
   if (ChildSaState* old = find_child(sa.state, pending.child_spi_in)) {
+    // An operator closed it meanwhile: the new one stands for the same.
+    const bool closes =
+        old->phase == ChildPhase::kInstalled && engine.wants(sa, RequestKind::kDeleteChild, old->spi_in);
+    if (closes) delete_stray(engine, turn, sa, new_spi_in);
     old->phase = ChildPhase::kDeleting;
     sa.linger.erase(old->spi_in);
     delete_stray(engine, turn, sa, old->spi_in);

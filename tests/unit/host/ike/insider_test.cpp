@@ -251,3 +251,23 @@ TEST_CASE("an IKE SA that is closed during its rekey is closed, not only replace
   CHECK(world.a.core().sas().empty());
   CHECK(world.b.core().sas().empty());
 }
+
+TEST_CASE("a child that is closed during its rekey is closed, not only replaced", "[REK-001][REK-008]") {
+  for (const bool by_peer : {false, true}) {
+    INFO((by_peer ? "the peer's rekey" : "our rekey"));
+    World world;
+    world.connect();
+    world.perform(world.a, world.a.core().initiate(world.now, "peer", "net").value());
+    world.run_for(seconds(5));
+    REQUIRE(installed(world.a).size() == 2);
+    const std::uint32_t kept = installed(world.a)[0]->spi_in;
+    const std::uint32_t closed = installed(world.a)[1]->spi_in;
+    const std::uint32_t closed_at_peer = installed(world.a)[1]->spi_out;
+    world.perform(world.a, world.a.core().rekey_child(world.now, by_peer ? kept : closed).value());
+    world.perform(world.a, world.a.core().close_child(world.now, closed).value());
+    if (by_peer) world.perform(world.b, world.b.core().rekey_child(world.now, closed_at_peer).value());
+    world.run_for(seconds(100));
+    CHECK(installed(world.a).size() == 1);
+    CHECK(disagreement(world) == "");
+  }
+}
