@@ -205,6 +205,11 @@ struct RecordWriter {
   }
 };
 
+std::uint32_t read_epoch(std::uint32_t epoch, const char* what) {
+  require(epoch <= kEpochMax, what);
+  return epoch;
+}
+
 Record read_record(TimePoint now, schema::Record::Reader in) {
   switch (in.which()) {
     case schema::Record::SNAPSHOT_BEGIN:
@@ -224,12 +229,13 @@ Record read_record(TimePoint now, schema::Record::Reader in) {
     case schema::Record::ACTIVATION: {
       const schema::Activation::Reader notice = in.getActivation();
       require(notice.getMember() >= 1 && notice.getMember() <= kMemberMax, "activation: member");
+      require(notice.getActivation() <= kActivationMax, "activation: number");
       return ActivationNotice{notice.getMember(), notice.getActivation()};
     }
     case schema::Record::SNAPSHOT_END:
       return SnapshotEnd{};
     case schema::Record::IN_SYNC:
-      return InSync{in.getInSync()};
+      return InSync{read_epoch(in.getInSync(), "in sync: epoch")};
     case schema::Record::HANDOVER_REQUEST:
       return HandoverRequest{};
     case schema::Record::HANDOVER_PREPARE:
@@ -241,7 +247,8 @@ Record read_record(TimePoint now, schema::Record::Reader in) {
     }
     case schema::Record::HANDOVER: {
       const schema::Handover::Reader handover = in.getHandover();
-      return Handover{handover.getEpoch(), read_credits(handover.getExact()), read_credits(handover.getAdvance())};
+      return Handover{read_epoch(handover.getEpoch(), "handover: epoch"), read_credits(handover.getExact()),
+                      read_credits(handover.getAdvance())};
     }
     case schema::Record::LEAVING:
       return Leaving{};
@@ -273,8 +280,9 @@ Hello read_hello(schema::Hello::Reader in) {
   require(in.getRole() <= 1, "hello: role");
   hello.role = static_cast<Role>(in.getRole());
   hello.solo = in.getSolo();
-  hello.epoch = in.getEpoch();
+  hello.epoch = read_epoch(in.getEpoch(), "hello: epoch");
   hello.activations = {in.getActivation1(), in.getActivation2()};
+  for (const std::uint64_t number : hello.activations) require(number <= kActivationMax, "hello: activation");
   hello.slots = in.getSlots();
   hello.priority = in.getPriority();
   hello.may_lead = !in.getMayNotLead();

@@ -33,7 +33,7 @@ constexpr std::size_t kTicketOctetsMax = 2048;
 constexpr std::size_t kIdentityOctetsMax = 4096;
 constexpr std::size_t kIdentityTextMax = 2 * kIdentityOctetsMax + 16;  // in hexadecimal, with its kind
 constexpr std::size_t kTokenOctetsMax = 256;
-constexpr std::uint8_t kMemberMax = 63;
+constexpr std::uint8_t kMemberMax = 2;
 constexpr Duration kMomentMax = std::chrono::hours(24 * 365 * 50);  // how far a moment may lie from now
 
 struct RecordFrame {

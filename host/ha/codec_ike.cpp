@@ -139,15 +139,24 @@ void write_keys(schema::IkeSa::Builder out, const ike::IkeKeys& keys) {
   out.setSkPr(data_of(keys.sk_pr.view()));
 }
 
-ike::IkeKeys read_keys(schema::IkeSa::Reader in) {
+// A key of another size would end the process with the first message that it is to seal.
+SecretBytes read_key(capnp::Data::Reader data, std::size_t octets, const char* what) {
+  require(data.size() == octets, what);
+  return read_secret(data, what);
+}
+
+ike::IkeKeys read_keys(schema::IkeSa::Reader in, const ike::IkeSuite& suite) {
+  const std::size_t prf = crypto::prf_octets(suite.prf);
+  const std::size_t integ = crypto::key_octets(suite.integ);
+  const std::size_t encr = crypto::key_octets(suite.encr, suite.key_bits) + crypto::salt_octets(suite.encr);
   ike::IkeKeys keys;
-  keys.sk_d = read_secret(in.getSkD(), "SK_d");
-  keys.sk_ai = read_secret(in.getSkAi(), "SK_ai");
-  keys.sk_ar = read_secret(in.getSkAr(), "SK_ar");
-  keys.sk_ei = read_secret(in.getSkEi(), "SK_ei");
-  keys.sk_er = read_secret(in.getSkEr(), "SK_er");
-  keys.sk_pi = read_secret(in.getSkPi(), "SK_pi");
-  keys.sk_pr = read_secret(in.getSkPr(), "SK_pr");
+  keys.sk_d = read_key(in.getSkD(), prf, "SK_d");
+  keys.sk_ai = read_key(in.getSkAi(), integ, "SK_ai");
+  keys.sk_ar = read_key(in.getSkAr(), integ, "SK_ar");
+  keys.sk_ei = read_key(in.getSkEi(), encr, "SK_ei");
+  keys.sk_er = read_key(in.getSkEr(), encr, "SK_er");
+  keys.sk_pi = read_key(in.getSkPi(), prf, "SK_pi");
+  keys.sk_pr = read_key(in.getSkPr(), prf, "SK_pr");
   return keys;
 }
 
@@ -198,7 +207,7 @@ std::vector<ike::ChildCollision> read_collisions(schema::IkeSa::Reader in) {
 crypto::Encr read_encr(std::uint16_t id, std::uint16_t key_bits) {
   const std::optional<crypto::Encr> encr = crypto::encr_from(id);
   require(encr.has_value(), "cipher");
-  require(key_bits == 0 || key_bits == 128 || key_bits == 192 || key_bits == 256, "key length");
+  require(crypto::key_bits_valid(*encr, key_bits == 0 ? std::nullopt : std::optional(key_bits)), "key length");
   return *encr;
 }
 
@@ -257,7 +266,7 @@ ike::IkeSaState read_ike_sa(TimePoint now, schema::IkeSa::Reader in) {
   state.nat_local = in.getNatLocal();
   state.nat_remote = in.getNatRemote();
   state.suite = read_suite_of(in);
-  state.keys = read_keys(in);
+  state.keys = read_keys(in, state.suite);
   state.next_send_id = in.getNextSendId();
   state.next_recv_id = in.getNextRecvId();
   state.peer_window = in.getPeerWindow();

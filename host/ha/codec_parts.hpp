@@ -61,7 +61,9 @@ ike::IkeSuite read_suite_of(Reader in) {
   require(integ.has_value(), "integrity algorithm");
   require(prf.has_value(), "PRF");
   require(group.has_value(), "group");
-  return {read_encr(in.getEncr(), in.getKeyBits()), in.getKeyBits(), *integ, *prf, *group};
+  const crypto::Encr encr = read_encr(in.getEncr(), in.getKeyBits());
+  require(crypto::is_aead(encr) || *integ != crypto::Integ::kNone, "integrity algorithm");
+  return {encr, in.getKeyBits(), *integ, *prf, *group};
 }
 
 void write_secrets(schema::ClusterSecrets::Builder out, const ike::ClusterSecrets& secrets);

@@ -417,8 +417,8 @@ HeartbeatStep HeartbeatCore::handle_datagram(TimePoint now, ByteView datagram) {
     if (!shaped || from == nullptr) continue;
     const std::optional<Message> message = open(from->mac, datagram);
     if (!message) continue;
-    // Reflected, or echoing what was never sent.
-    if (message->member == impl_->config.member || message->echo > from->sent) break;
+    // Reflected, or echoing what was never sent, or of an epoch that we could not follow.
+    if (message->member == impl_->config.member || message->echo > from->sent || message->epoch > kEpochMax) break;
     if (message->number <= from->received) {
       // Copies come over every path, one behind the other; what is older than that is replayed.
       if (message->number + kCopiesBehind > from->received) return step;

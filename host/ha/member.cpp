@@ -160,6 +160,12 @@ bool Member::install_child(TimePoint now, const ike::IkeSaState& state, const ik
   // Asked for by a member that is gone: it may have used the child.
   const bool used_before = role_ == Role::kActive && child.born_epoch < epoch_;
   if (used_before) credits = ledger_->enter_epoch(now, child.spi_in, epoch_, solo());
+  if (is_worn_out(child)) {
+    log_.warning("child " + child.name + ": its keys have seen too many activations of this member");
+    sad_.remove(child.spi_in);
+    unusable_.push_back(child.spi_in);
+    return false;
+  }
   sad::SaPair pair = to_pair(state, child);
   limit_use(pair, child.use);
   auto installed = sad_.install(pair, credits.out, credits.in);
@@ -167,6 +173,14 @@ bool Member::install_child(TimePoint now, const ike::IkeSaState& state, const ik
   log_.error("child " + child.name + ": " + installed.error().text);
   unusable_.push_back(child.spi_in);
   return false;
+}
+
+// Under the number that this card speaks with, or will next, the IVs of these keys could repeat (N1). Such keys are not
+// on the card when it is activated: there is no time to look for them then (N5).
+bool Member::is_worn_out(const ike::ChildSaState& child) const {
+  const std::uint64_t next = reserved_ != 0 ? reserved_ : std::max(activation_, store_.durable()) + 1;
+  const std::uint64_t number = role_ == Role::kActive ? activation_ : next;
+  return number >= child.born_activations.at(config_.id - 1u) + kActivationsHard;
 }
 
 // A child that may still come of a request under way keeps its slot on the survivor, where the IKE core did not

@@ -182,6 +182,7 @@ class Member final : private ike::ChildSlots {
   Result<void, std::string> apply(TimePoint now, Result<ike::Step, ike::CommandError> step);
   void install_children(TimePoint now, const ike::IkeSaState& state);
   bool install_child(TimePoint now, const ike::IkeSaState& state, const ike::ChildSaState& child);
+  bool is_worn_out(const ike::ChildSaState& child) const;
   void hold_pending_slot(const ike::IkeSaState& state);
   void release_pending_slot(ike::LocalSpi owner);
   void remove_children(ike::LocalSpi owner, const std::set<std::uint32_t>& keep);
@@ -222,6 +223,7 @@ class Member final : private ike::ChildSlots {
   void plan_preemption(TimePoint now);
   void preempt(TimePoint now);
   bool is_first_of_standbys(const Hello& partner) const;
+  void leave_lead_to_partner(TimePoint now);
 
   // member_usage.cpp: what the SAs carried
   Use use_on_card(std::uint32_t spi_in) const;
@@ -284,6 +286,7 @@ class Member final : private ike::ChildSlots {
   bool is_willing() const { return !config_.maintenance && (!config_.external || wanted_ == Role::kActive); }
   // To the partner, whose memory outlives our disk; returns the record's number.
   std::uint64_t tell_activation(TimePoint now);
+  void note_activation(const ActivationNotice& notice);
   std::uint16_t incarnation() const { return make_incarnation(config_.id, activation_); }
   ike::ClusterView view() const;
   void set_facts();
@@ -334,7 +337,8 @@ class Member final : private ike::ChildSlots {
   std::uint64_t handed_from_ = 0;  // the partner's activation that handed over to ours
   std::string refusal_;            // the witness's last
   TimePoint claim_again_at_ = kNever;
-  Role wanted_ = Role::kStandby;  // with config_.external
+  TimePoint second_asks_at_ = kNever;  // of two standbys; kNever: we are the first
+  Role wanted_ = Role::kStandby;       // with config_.external
   std::string trouble_;
   TimePoint trouble_told_ = TimePoint::min();
   TimePoint refused_until_ = TimePoint::min();  // a partner is there: no cold start alone before

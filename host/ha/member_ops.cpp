@@ -13,6 +13,9 @@ constexpr Duration kTroubleRepeat = std::chrono::minutes(1);
 // After the witness refused.
 constexpr Duration kClaimAgain = std::chrono::milliseconds(500);
 
+// Two standbys, and so long nobody leads.
+constexpr Duration kSecondAsks = std::chrono::seconds(5);
+
 // Within this the next attempt has failed too, if the partner is still there: a second's pause, two for the handshake.
 constexpr Duration kNextRefusal = std::chrono::seconds(4);
 
@@ -27,6 +30,14 @@ bool Member::is_first_of_standbys(const Hello& partner) const {
   if (!may_lead()) return false;
   return !partner.may_lead ||
          std::make_pair(config_.priority, partner.member) > std::make_pair(partner.priority, config_.id);
+}
+
+void Member::leave_lead_to_partner(TimePoint now) {
+  lead_.reset();
+  if (!config_.witness) return;
+  // Our key of before a handover, which the partner did not live to replace, would keep it out.
+  output_.release = true;
+  second_asks_at_ = claim_again_at_ = now + kSecondAsks;
 }
 
 void Member::note_trouble(TimePoint now, const std::string& text) {
@@ -136,7 +147,9 @@ void Member::claim_again(TimePoint now) {
   }
   const bool stands_by =
       partner.role == Role::kStandby || (active_is_silent(now) && partner_hello_->role == Role::kStandby);
-  if (stands_by && handover_deadline_ == kNever && is_first_of_standbys(*partner_hello_)) {
+  // The first may have no way to the witness; which agrees to one of them at most.
+  const bool second_may = now >= second_asks_at_;
+  if (stands_by && handover_deadline_ == kNever && (second_may || is_first_of_standbys(*partner_hello_))) {
     lead(now, Cause::kColdStart, next);
   }
 }

@@ -402,6 +402,11 @@ void Member::settle_handover(TimePoint now) {
   ike_.stand_by();
   write(now, ledger_->store_exact(handover.exact));
   write(now, ledger_->store(handover.advance));
+  for (const ike::LocalSpi spi : ike_.sas()) {
+    for (const ike::ChildSaState& child : ike_.state(spi)->children) {
+      if (is_worn_out(child)) sad_.remove(child.spi_in);
+    }
+  }
 }
 
 // Taken back only from a partner that, by a heartbeat newer than all this time, is still standby: it takes the handover

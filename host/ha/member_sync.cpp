@@ -42,6 +42,7 @@ Hello Member::hello() const {
 
 void Member::session_up(TimePoint now) {
   hello_seen_ = false;
+  second_asks_at_ = kNever;
   if (left_) return;
   handover_deadline_ = kNever;  // whether this is still the partner that we handed over to, nobody can tell
   const Hello mine = hello();
@@ -139,9 +140,7 @@ void Member::handle_hello(TimePoint now, const Hello& hello) {
   }
   in_sync_ = false;
   if (is_first_of_standbys(hello)) return lead(now, Cause::kColdStart, epoch_ + 1);
-  // The partner leads. Our key of before a handover, which it did not live to replace, would keep it out.
-  lead_.reset();
-  output_.release = config_.witness;
+  leave_lead_to_partner(now);
 }
 
 bool Member::replicating() const {
@@ -151,6 +150,11 @@ bool Member::replicating() const {
 std::uint64_t Member::tell_activation(TimePoint now) {
   told_ = std::max(activation_, reserved_);
   return link_.append(now, ActivationNotice{config_.id, told_});
+}
+
+void Member::note_activation(const ActivationNotice& notice) {
+  std::uint64_t& known = known_activations_[notice.member - 1u];
+  known = std::max(known, notice.activation);
 }
 
 void Member::replicate(TimePoint now, const Record& record) { link_.append(now, record); }
@@ -301,8 +305,9 @@ void Member::handle_record(TimePoint now, Record record) {
     } else if (std::holds_alternative<Leaving>(record)) {
       output_.partner_left = true;
     } else if (const auto* notice = std::get_if<ActivationNotice>(&record); notice != nullptr) {
-      auto& known = known_activations_[notice->member - 1u];
-      known = std::max(known, notice->activation);
+      note_activation(*notice);
+      // Keys that its next numbers could wear out are replaced while somebody can.
+      ike_.update_view(view());
     }
     return;
   }
@@ -325,10 +330,7 @@ void Member::handle_record(TimePoint now, Record record) {
                  [&](NextHopUpdate& hop) {
                    slow_path_.adopt({static_cast<card::Port>(hop.port), hop.address, hop.mac});
                  },
-                 [&](ActivationNotice& notice) {
-                   auto& known = known_activations_[notice.member - 1u];
-                   known = std::max(known, notice.activation);
-                 },
+                 [&](ActivationNotice& notice) { note_activation(notice); },
                  [&](SecretsUpdate& update) {
                    save_secrets(update.secrets);
                    ike_.adopt_secrets(std::move(update.secrets));

@@ -21,6 +21,10 @@ namespace tandem::ha {
 // 2: Usage, Flows, SecretsUpdate, TicketsUsed.
 constexpr std::uint32_t kSchemaVersion = 2;
 
+// No cluster lives to see these. Members count on from a partner's number, which must not run over.
+constexpr std::uint32_t kEpochMax = std::uint32_t{1} << 31;
+constexpr std::uint64_t kActivationMax = std::uint64_t{1} << 48;
+
 enum class Role : std::uint8_t { kStandby = 0, kActive = 1 };
 
 // First message of both sides on a new session.

@@ -290,7 +290,7 @@ std::vector<LinkEvent> SyncLink::handle_timers(TimePoint now) {
 
 TimePoint SyncLink::next_deadline() const {
   if (!impl_->open || impl_->broken) return kNever;
-  if (impl_->failure) return TimePoint::min();
+  if (impl_->failure) return TimePoint{};  // at once
   return impl_->stalls_at();
 }
 

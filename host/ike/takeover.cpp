@@ -132,9 +132,10 @@ void revive(Engine& engine, Turn& turn, LiveSa& sa) {
 }
 
 void check_activations(Engine& engine, Turn& turn, LiveSa& sa) {
+  const std::size_t own = engine.config.member - 1u;
   const std::uint64_t seen = activations_seen(engine.view.activations, sa.state.born_activations);
-  if (seen >= kActivationsMax) {
-    // Its IVs could repeat: not one more message under these keys.
+  if (engine.view.activations.at(own) >= sa.state.born_activations.at(own) + kActivationsMax) {
+    // Its IVs could repeat: not one more message under these keys. Where only the partner's could, we go on.
     engine.remove_sa(turn, sa, "its key has seen too many activations");
     return;
   }

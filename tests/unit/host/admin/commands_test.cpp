@@ -75,9 +75,9 @@ class Fixture {
     state.remote_id = remote_id;
     state.local = {*IpAddress::parse("192.0.2.1"), 500};
     state.remote = {*IpAddress::parse("192.0.2.2"), 500};
-    for (SecretBytes* key :
-         {&state.keys.sk_d, &state.keys.sk_ei, &state.keys.sk_er, &state.keys.sk_pi, &state.keys.sk_pr}) {
-      *key = SecretBytes(ByteView(Bytes(36, 0x5a)));
+    for (SecretBytes* key : {&state.keys.sk_ei, &state.keys.sk_er}) *key = SecretBytes(ByteView(Bytes(36, 0x5a)));
+    for (SecretBytes* key : {&state.keys.sk_d, &state.keys.sk_pi, &state.keys.sk_pr}) {
+      *key = SecretBytes(ByteView(Bytes(32, 0x5a)));
     }
     ike::ChildSaState child;
     child.spi_in = spi_in;

@@ -194,6 +194,16 @@ Result<Frame, std::string> upsert(ike::IkeSaState state, TimePoint later = kNow)
   return decode_frame(later, body(encode_record(kNow, 1, IkeUpsert{std::move(state)})));
 }
 
+// Why the IKE SA is refused, with this change.
+template <typename Change>
+std::string refusal_of(Change change) {
+  ike::IkeSaState state = ike_sa();
+  change(state);
+  const Result<Frame, std::string> frame = upsert(std::move(state));
+  REQUIRE_FALSE(frame.ok());
+  return frame.error();
+}
+
 }  // namespace
 
 TEST_CASE("what SAs carried goes through whole", "[STA-011]") {
@@ -228,6 +238,8 @@ TEST_CASE("whatever a peer may make of an IKE SA comes back whole", "[N4][hostil
     ike::IkeSaState full;
     full.spi_i = full.spi_r = 1;
     full.local = full.remote = state.local;
+    full.suite = state.suite;
+    full.keys = ike_sa().keys;
     for (std::size_t i = 0; i < children_max; ++i) {
       ike::ChildSaState one = child();
       one.name.clear();
@@ -367,13 +379,7 @@ TEST_CASE("flows go through whole, with one family an entry", "[N4]") {
 }
 
 TEST_CASE("fields beyond their bounds are refused by name", "[N4]") {
-  const auto refused = [](auto change) {
-    ike::IkeSaState state = ike_sa();
-    change(state);
-    const Result<Frame, std::string> frame = upsert(std::move(state));
-    REQUIRE_FALSE(frame.ok());
-    return frame.error();
-  };
+  const auto refused = [](auto change) { return refusal_of(change); };
   CHECK(refused([](auto& s) { s.phase = static_cast<ike::IkePhase>(3); }) == "IKE SA: phase");
   CHECK(refused([](auto& s) { s.suite.encr = static_cast<crypto::Encr>(99); }) == "cipher");
   CHECK(refused([](auto& s) { s.suite.key_bits = 100; }) == "key length");
@@ -397,6 +403,45 @@ TEST_CASE("fields beyond their bounds are refused by name", "[N4]") {
   CHECK(refused([](auto& s) { s.crash_token.resize(kTokenOctetsMax + 1); }) == "IKE SA: crash token");
   CHECK(refused([](auto& s) { s.remote_identity.data.resize(kIdentityOctetsMax + 1); }) == "IKE SA: identity");
   CHECK(refused([](auto& s) { s.rekey_deadline = kNow + 2 * kMomentMax; }) == "IKE SA: rekey deadline");
+}
+
+TEST_CASE("keys that do not fit their algorithms are refused: the first message sealed with them would end the process",
+          "[N4][hostile]") {
+  const auto refused = [](auto change) { return refusal_of(change); };
+  CHECK(refused([](auto& s) { s.keys.sk_ei = secret(5, 1); }) == "SK_ei");
+  CHECK(refused([](auto& s) { s.keys.sk_er = SecretBytes{}; }) == "SK_er");
+  CHECK(refused([](auto& s) { s.keys.sk_ai = secret(47, 1); }) == "SK_ai");
+  CHECK(refused([](auto& s) { s.keys.sk_ar = secret(64, 1); }) == "SK_ar");
+  CHECK(refused([](auto& s) { s.keys.sk_d = secret(32, 1); }) == "SK_d");
+  CHECK(refused([](auto& s) { s.suite.key_bits = 0; }) == "key length");
+  CHECK(refused([](auto& s) { s.ticket->suite.key_bits = 0; }) == "key length");
+  CHECK(refused([](auto& s) { s.suite.encr = crypto::Encr::kAesGcm16; }) == "SK_ei");
+  CHECK(refused([](auto& s) { s.suite.integ = crypto::Integ::kNone; }) == "integrity algorithm");
+}
+
+TEST_CASE("members, epochs and activations that no cluster of two can have are refused by name", "[N1][N2][hostile]") {
+  const auto refused = [](const Bytes& frame) {
+    const Result<Frame, std::string> decoded = decode_frame(kNow, body(frame));
+    return decoded.ok() ? std::string() : decoded.error();
+  };
+  const auto refused_hello = [&refused](auto change) {
+    Hello h;
+    h.member = 2;
+    change(h);
+    return refused(encode_hello(h));
+  };
+  const auto refused_record = [&refused](const Record& record) { return refused(encode_record(kNow, 1, record)); };
+  CHECK(refused_hello([](Hello&) {}) == "");
+  CHECK(refused_hello([](Hello& h) { h.member = 3; }) == "hello: member");
+  CHECK(refused_hello([](Hello& h) { h.activations[0] = kActivationMax + 1; }) == "hello: activation");
+  CHECK(refused_hello([](Hello& h) { h.activations[1] = ~std::uint64_t{0}; }) == "hello: activation");
+  CHECK(refused_hello([](Hello& h) { h.epoch = kEpochMax + 1; }) == "hello: epoch");
+  CHECK(refused_record(ActivationNotice{2, kActivationMax}) == "");
+  CHECK(refused_record(ActivationNotice{3, 9}) == "activation: member");
+  CHECK(refused_record(ActivationNotice{63, 9}) == "activation: member");
+  CHECK(refused_record(ActivationNotice{1, kActivationMax + 1}) == "activation: number");
+  CHECK(refused_record(InSync{~std::uint32_t{0}}) == "in sync: epoch");
+  CHECK(refused_record(Handover{~std::uint32_t{0}, {}, {}}) == "handover: epoch");
 }
 
 TEST_CASE("every cut and every flipped bit of a frame is a value or an error, never a crash", "[N4]") {

@@ -191,6 +191,17 @@ TEST_CASE("a partner that is active with a higher rank deposes us at once, and o
   CHECK_FALSE(has(c.standby.handle_datagram(at(60), later.datagrams.at(0)), Verdict::kDeposed));
 }
 
+TEST_CASE("a heartbeat of an epoch that nobody could follow is refused", "[N2][hostile]") {
+  Couple c;
+  c.run(0, 10);
+  const std::uint64_t rejected = c.standby.totals().rejected;
+  const HeartbeatStep beat = c.active.set_facts(at(25), {Role::kActive, false, true, kEpochMax + 1, 1});
+  REQUIRE(beat.datagrams.size() == 1);
+  CHECK(c.standby.handle_datagram(at(25), beat.datagrams[0]).datagrams.empty());
+  CHECK(c.standby.totals().rejected == rejected + 1);
+  CHECK(c.standby.partner().epoch == 1);
+}
+
 TEST_CASE("rank is epoch, then activation, then member", "[N7]") {
   struct Case {
     std::uint32_t epoch;

@@ -466,6 +466,25 @@ TEST_CASE("a taking back that the witness did not answer is tried again", "[N7]"
   CHECK(duo.a().role() == Role::kActive);
 }
 
+TEST_CASE("of two standbys the second asks the witness too where the first gets no answer", "[N7]") {
+  Duo duo;
+  duo.config[0].witness = duo.config[1].witness = true;
+  duo.start();
+  REQUIRE(duo.side[0].claims.size() == 1);
+  REQUIRE(duo.side[1].claims.empty());
+  // The way from the first to the witness is cut, and stays so.
+  for (int half = 0; half < 20 && duo.side[1].claims.empty(); ++half) {
+    duo.a().witness(duo.now, ClaimRefused{"the witness cannot be reached", true});
+    duo.pass(milliseconds(500));
+  }
+  REQUIRE(duo.side[1].claims.size() == 1);
+  CHECK_FALSE(duo.side[1].claims.back().takes_over);
+  duo.b().witness(duo.now, ClaimGranted{duo.side[1].claims.back().activation});
+  duo.pump();
+  CHECK(duo.b().role() == Role::kActive);
+  CHECK(duo.a().in_sync());
+}
+
 TEST_CASE("a standby that the witness refused asks again though the partner was last heard as active", "[N7]") {
   Duo duo;
   duo.config[0].witness = duo.config[1].witness = true;

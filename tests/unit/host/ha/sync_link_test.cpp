@@ -222,6 +222,7 @@ TEST_CASE("a queue beyond its bound ends the session instead of growing", "[N4]"
   Couple c(config);
   for (std::uint32_t i = 1; i <= 100; ++i) c.a.append(kNow, InSync{i});
   CHECK(c.a.next_deadline() <= kNow);
+  CHECK(c.a.next_deadline() - kNow <= Duration{0});  // a loop that waits for the difference does not wait
   CHECK(broken(c.a.handle_timers(kNow)) == LinkErrc::kOverflow);
 }
 
