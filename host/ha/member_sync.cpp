@@ -66,7 +66,12 @@ void Member::session_down(TimePoint now) {
     return;
   }
   if (partnership_ == Partnership::kPaired) partnership_ = Partnership::kLosing;
-  if (joining()) partnership_ = Partnership::kSolo;
+  if (joining()) {
+    partnership_ = Partnership::kSolo;
+    // What was reserved for its end and not acknowledged would keep the SAs from asking again.
+    ledger_->abandon();
+    flush_reservations(now);
+  }
   set_facts();
 }
 

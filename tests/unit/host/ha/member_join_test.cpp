@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+// A partner that dies while it joins, at any step of it. Serves N2, N3.
+#include <catch2/catch.hpp>
+
+#include "member_world.hpp"
+
+using namespace tandem;
+using namespace tandem::ha;
+using namespace tandem::ha::test;
+
+namespace {
+
+void partner_dies(MemberWorld& world) {
+  world.b.member.reset();
+  world.joined = false;
+  world.a.member->session_down(world.now);
+  world.a.member->verdict(world.now, Verdict::kSoloSafe);
+  world.a.member->verdict(world.now, Verdict::kPartnerLost);
+  REQUIRE(world.a.member->solo());
+}
+
+// The card tells that the numbers of the only child have reached `at`.
+void report(MemberWorld& world, card::EventKind kind, std::uint64_t at) {
+  Side& side = world.a;
+  card::CardMemory& memory = side.card->mutable_memory();
+  card::Event event{};
+  event.kind = static_cast<std::uint32_t>(kind);
+  event.index = card::spi_index(world.spi());
+  event.instance = side.outbound_policy(world.spi()).instance;
+  event.value = at;
+  event.when_ns = to_ns(world.now);
+  memory.events[memory.event_index.produced % card::kEventRingSize] = event;
+  ++memory.event_index.produced;
+}
+
+}  // namespace
+
+TEST_CASE("wherever a joining partner dies, the numbers of the one that serves do not run out", "[N2][N3]") {
+  unsigned joining = 0;
+  for (int ms = 0; ms < 12; ++ms) {
+    INFO("after " << ms << " ms");
+    MemberWorld world({});
+    world.connect();
+    REQUIRE(&world.active() == &world.a);
+    partner_dies(world);
+    world.start(world.b);
+    world.run_for(milliseconds(ms));
+    joining += world.a.member->partnership() == Partnership::kJoining ? 1 : 0;
+    partner_dies(world);
+    for (int block = 0; block < 3; ++block) {
+      const CreditEntry before = *world.a.member->ledger().in_force(world.spi());
+      report(world, card::EventKind::kLimitHit, before.out_limit);
+      report(world, card::EventKind::kBoundHit, before.in_bound);
+      world.run_for(milliseconds(10));
+      const CreditEntry after = *world.a.member->ledger().in_force(world.spi());
+      CHECK(after.out_limit > before.out_limit);
+      CHECK(after.in_bound > before.in_bound);
+    }
+  }
+  CHECK(joining > 1);
+}
