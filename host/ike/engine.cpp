@@ -352,12 +352,14 @@ TimePoint Engine::due_of(const LiveSa& sa) const {
     if (startable(sa, intent) && has_room(sa, intent)) at = std::min(at, intent.not_before);
   }
   if (idle(sa) && speaks) at = std::min({at, sa.liveness_at, sa.ticket_at});
-  if (!speaks) return at;
-  if (!wants(sa, RequestKind::kRekeyIke, 0)) at = std::min(at, sa.state.rekey_deadline);
+  if (!in_service(sa.state)) return at;
   if (!wants(sa, RequestKind::kDeleteIke, 0)) at = std::min(at, sa.state.hard_deadline);
   for (const ChildSaState& child : sa.state.children) {
-    if (child.phase == ChildPhase::kDeleting) continue;
-    at = std::min(at, child.hard_deadline);
+    if (child.phase != ChildPhase::kDeleting) at = std::min(at, child.hard_deadline);
+  }
+  if (!speaks) return at;
+  if (!wants(sa, RequestKind::kRekeyIke, 0)) at = std::min(at, sa.state.rekey_deadline);
+  for (const ChildSaState& child : sa.state.children) {
     if (child.phase == ChildPhase::kInstalled && !wants(sa, RequestKind::kRekeyChild, child.spi_in)) {
       at = std::min(at, child.soft_deadline);
     }
@@ -397,6 +399,11 @@ Step Engine::settle(Turn& turn) {
     if (found->second->gone) sas.erase(found);
   }
   return std::move(turn.step);
+}
+
+bool in_service(const IkeSaState& state) {
+  return state.phase == IkePhase::kEstablished ||
+         (state.phase == IkePhase::kReplaced && (state.successor || !state.children.empty()));
 }
 
 ChildSaState* find_child(IkeSaState& state, std::uint32_t spi_in) {

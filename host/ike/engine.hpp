@@ -311,6 +311,8 @@ class Engine {
   std::array<std::uint64_t, static_cast<std::size_t>(IkeCounter::kCount)> counters{};
 };
 
+// Hard lifetimes count: the IKE SA is established, or about to be replaced and not yet relieved of its children.
+bool in_service(const IkeSaState& state);
 ChildSaState* find_child(IkeSaState& state, std::uint32_t spi_in);
 ChildSaState* find_child_by_out(IkeSaState& state, std::uint32_t spi_out);
 // The peer asked for this child and may not have our answer yet: it would not know what a rekey or a DELETE speaks of.

@@ -96,6 +96,7 @@ void end_child(Engine& engine, Turn& turn, LiveSa& sa, ChildSaState& child) {
   pass_route_on(sa, child);
   child.carries_outbound = false;
   turn.change(sa.state.local_spi());
+  std::erase_if(sa.intents, [&](const Intent& intent) { return intent.spi_in == child.spi_in; });
   engine.want(turn, sa, {RequestKind::kDeleteChild, child.spi_in, {}, turn.now, {}, 0}, true);
   engine.restore_child(turn, sa, child.name, engine.jitter(std::chrono::seconds(2)));
 }

@@ -72,13 +72,20 @@ void close_due(Engine& engine, Turn& turn, LiveSa& sa) {
   engine.want(turn, sa, {RequestKind::kDeleteIke, 0, {}, turn.now, {}, 0}, true);
 }
 
-void child_deadlines(Engine& engine, Turn& turn, LiveSa& sa) {
+// Whatever is under way, and however often a peer begins it.
+void hard_deadlines(Engine& engine, Turn& turn, LiveSa& sa) {
   for (ChildSaState& child : sa.state.children) {
-    if (child.phase == ChildPhase::kDeleting) continue;
-    if (child.hard_deadline <= turn.now) {
-      end_child(engine, turn, sa, child);
-    } else if (child.phase == ChildPhase::kInstalled && child.soft_deadline <= turn.now &&
-               !engine.wants(sa, RequestKind::kRekeyChild, child.spi_in)) {
+    if (child.phase != ChildPhase::kDeleting && child.hard_deadline <= turn.now) end_child(engine, turn, sa, child);
+  }
+  if (sa.state.hard_deadline <= turn.now && !engine.wants(sa, RequestKind::kDeleteIke, 0)) {
+    engine.want(turn, sa, {RequestKind::kDeleteIke, 0, {}, turn.now, {}, 0}, true);
+  }
+}
+
+void soft_deadlines(Engine& engine, Turn& turn, LiveSa& sa) {
+  for (const ChildSaState& child : sa.state.children) {
+    if (child.phase == ChildPhase::kInstalled && child.soft_deadline <= turn.now &&
+        !engine.wants(sa, RequestKind::kRekeyChild, child.spi_in)) {
       engine.want(turn, sa, {RequestKind::kRekeyChild, child.spi_in, child.name, turn.now, {}, 0});
     }
   }
@@ -159,12 +166,11 @@ void run_timers(Engine& engine, Turn& turn, LiveSa& sa) {
   if (sa.gone) return;
   if (sa.keepalive_at <= turn.now) keep_mapping(engine, turn, sa);
   linger_due(engine, turn, sa);
+  if (in_service(sa.state)) hard_deadlines(engine, turn, sa);
   if (sa.state.phase != IkePhase::kEstablished) return;
-  child_deadlines(engine, turn, sa);
+  soft_deadlines(engine, turn, sa);
   twin_due(turn, sa);
-  if (sa.state.hard_deadline <= turn.now && !engine.wants(sa, RequestKind::kDeleteIke, 0)) {
-    engine.want(turn, sa, {RequestKind::kDeleteIke, 0, {}, turn.now, {}, 0}, true);
-  } else if (sa.state.rekey_deadline <= turn.now && !engine.wants(sa, RequestKind::kRekeyIke, 0)) {
+  if (sa.state.rekey_deadline <= turn.now && !engine.wants(sa, RequestKind::kRekeyIke, 0)) {
     engine.want(turn, sa, {RequestKind::kRekeyIke, 0, {}, turn.now, {}, 0});
   }
   if (sa.ticket_at <= turn.now && Engine::idle(sa)) {

@@ -271,3 +271,46 @@ TEST_CASE("a child that is closed during its rekey is closed, not only replaced"
     CHECK(disagreement(world) == "");
   }
 }
+
+TEST_CASE("a peer that begins rekeys of the IKE SA and never ends one extends no hard lifetime", "[insider][STA-011]") {
+  World world;
+  world.connect();
+  const ChildSaState child = only_child(world.b).clone();
+  const TimePoint ike_end = established(world.b).front()->hard_deadline;
+  Insider peer(world);
+  const auto keep_busy_until = [&](TimePoint end) {
+    while (world.now < end) {
+      if (world.b.core().state(peer.spi_at_site()) == nullptr) return;
+      if (peer.rekey_ike() == nullptr) return;
+      world.run_for(std::min<Duration>(seconds(20), end - world.now));
+    }
+  };
+  keep_busy_until(child.hard_deadline + seconds(1));
+  const ChildSaState* held = child_by_out(world.b, child.spi_out);
+  REQUIRE((held == nullptr || held->phase == ChildPhase::kDeleting));
+  CHECK((held == nullptr || !held->carries_outbound));
+  keep_busy_until(ike_end + seconds(1));
+  const IkeSaState* state = world.b.core().state(peer.spi_at_site());
+  CHECK((state == nullptr || state->phase == IkePhase::kDeleting));
+}
+
+TEST_CASE("an IKE SA whose lifetimes end while a request is out waits for it without spinning", "[REK-001][IKE-024]") {
+  Config b = config_b();
+  b.peers[0].liveness_after = seconds(50);
+  b.peers[0].rekey_after = seconds(60);
+  b.peers[0].hard_lifetime = seconds(60);
+  World world(config_a(), std::move(b));
+  world.connect();
+  Insider peer(world);
+  // It is asked whether it lives, and says nothing.
+  world.run_for(seconds(52));
+  const IkeSaState& state = *world.b.core().state(peer.spi_at_site());
+  REQUIRE(state.pending.has_value());
+  world.now = std::max(state.hard_deadline, world.b.core().next_deadline()) + milliseconds(1);
+  int turns = 0;
+  while (world.b.core().next_deadline() <= world.now && turns < 100) {
+    world.perform(world.b, world.b.core().handle_timers(world.now));
+    ++turns;
+  }
+  CHECK(turns < 10);
+}
