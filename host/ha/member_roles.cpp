@@ -48,6 +48,8 @@ ike::ClusterView Member::view() const {
   view.incarnation = incarnation();
   view.epoch = epoch_;
   view.activations = known_activations_;
+  // What keys are used under, not what the partner was told as our next: their births must not be dated ahead.
+  view.activations.at(config_.id - 1u) = activation_;
   return view;
 }
 

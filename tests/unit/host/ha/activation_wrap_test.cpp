@@ -81,3 +81,26 @@ TEST_CASE("a partner that started a thousand times has the keys replaced before 
   REQUIRE(world.b.member->sad().size() == 1);
   CHECK(world.b.member->sad().pairs().front() == fresh);
 }
+
+TEST_CASE("a key is of the number that its maker speaks with, whatever number it has told as its next", "[N1]") {
+  MemberWorld world({});
+  world.connect();
+  world.run_for(seconds(1));
+  REQUIRE(&world.active() == &world.a);
+  const std::uint32_t spi = world.spi();
+  // The partner that comes back remembers the number that was reserved meanwhile, and tells its own.
+  world.joined = false;
+  for (Side* side : {&world.a, &world.b}) side->member->session_down(world.now);
+  world.a.member->verdict(world.now, Verdict::kSoloSafe);
+  world.run_for(milliseconds(100));
+  REQUIRE(world.b.member->in_sync());
+  REQUIRE(world.a.member->rekey_child(world.now, spi).ok());
+  world.run_for(milliseconds(100));
+  const std::uint32_t fresh = world.spi();
+  REQUIRE(fresh != spi);
+  const ike::IkeSaState* sa = world.a.member->ike().state(*world.a.member->ike().owner_of(fresh));
+  REQUIRE(sa != nullptr);
+  for (const ike::ChildSaState& child : sa->children) {
+    CHECK(child.born_activations[0] == world.a.member->activation());
+  }
+}
