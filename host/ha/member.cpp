@@ -394,6 +394,7 @@ void Member::timers(TimePoint now) {
   if (now >= scan_deadline_) {
     scan_deadline_ = now + kJoinCheck;
     if (partnership_ == Partnership::kPaired && hooks_.partner().may_lead) yield_if_wanted(now);
+    look_for_leader(now);
     // Events that found the ring full are not told again: limits are looked up instead.
     if (role_ == Role::kActive && joining()) advance_join(now);
   }

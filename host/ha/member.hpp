@@ -220,6 +220,7 @@ class Member final : private ike::ChildSlots {
   void claim_again(TimePoint now);
   void yield_if_wanted(TimePoint now);
   void say_hello_again(TimePoint now, const char* why);
+  void look_for_leader(TimePoint now);
   void plan_preemption(TimePoint now);
   void preempt(TimePoint now);
   bool is_first_of_standbys(const Hello& partner) const;
@@ -262,6 +263,7 @@ class Member final : private ike::ChildSlots {
   void step_down(TimePoint now, const std::string& why);
   void forget_all();
   void begin_handover(TimePoint now);
+  bool partner_can_take_over(TimePoint now) const;
   void finish_handover(TimePoint now);
   void prepare_for_handover(TimePoint now);
   void partner_ready(TimePoint now, const HandoverReady& ready);
@@ -314,6 +316,7 @@ class Member final : private ike::ChildSlots {
   std::uint64_t reserved_ = 0;    // durable, unused; 0: none
   bool cannot_lead_ = false;      // the store takes no number
   bool told_may_lead_ = false;    // by the hello of this session
+  bool leaderless_ = false;       // at the last look
   std::uint64_t told_ = 0;        // by this life, as its newest
   std::array<std::uint64_t, 2> known_activations_{};
   std::uint64_t takeovers_ = 0;

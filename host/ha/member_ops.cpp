@@ -177,6 +177,15 @@ void Member::say_hello_again(TimePoint now, const char* why) {
   session_down(now);
 }
 
+// Both stand by though one of them led when the session began: of what became of that, each believes something else.
+void Member::look_for_leader(TimePoint now) {
+  const bool both_stand_by = role_ == Role::kStandby && link_.is_joined() && hooks_.partner().role == Role::kStandby &&
+                             partner_hello_->role == Role::kActive;
+  if (!std::exchange(leaderless_, both_stand_by) || !both_stand_by) return;
+  output_.drop_session = "nobody leads";
+  session_down(now);
+}
+
 Result<void, std::string> Member::want_role(TimePoint now, Role role) {
   if (!config_.external) return Failure{std::string("ha.role is not \"external\": this member finds its role itself")};
   wanted_ = role;

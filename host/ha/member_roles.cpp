@@ -309,7 +309,10 @@ Result<void, std::string> Member::take_over(TimePoint now) {
 // the partner; what they sent before is still served here, until the card has gone through it.
 void Member::begin_handover(TimePoint now) {
   if (handover_at_ != kNever) return;
-  if (partner_schema_ < kHandoverPrepareSince) return hand_over(now);
+  if (partner_schema_ < kHandoverPrepareSince) {
+    if (partner_can_take_over(now)) return hand_over(now);
+    return log_.warning("no handover: the partner cannot take over");
+  }
   replicate(now, HandoverPrepare{});
   partner_is_ready_ = false;
   handover_at_ = now + config_.handover_wait;
@@ -330,10 +333,19 @@ std::uint64_t Member::traffic() const {
   return card_.counter(card::Counter::kSealed) + card_.counter(card::Counter::kOpened);
 }
 
+// It takes the handover only when it has just heard from us that we grant it (handover_in_time), and what it says of
+// itself must be of this life.
+bool Member::partner_can_take_over(TimePoint now) const {
+  const PartnerView partner = hooks_.partner();
+  const TimePoint lately = now - config_.heartbeat.lease;
+  return partnership_ == Partnership::kPaired && link_.is_joined() && partner.may_lead &&
+         partner.last_heard >= lately && partner.echoed >= lately;
+}
+
 void Member::finish_handover(TimePoint now) {
   handover_at_ = kNever;
   if (role_ != Role::kActive) return;
-  const bool can = partnership_ == Partnership::kPaired && link_.is_joined() && hooks_.partner().may_lead;
+  const bool can = partner_can_take_over(now);
   if (!can || !partner_is_ready_) {
     log_.warning("no handover: the partner " + std::string(can ? "did not get ready" : "cannot take over any more"));
     return draw_back(now);

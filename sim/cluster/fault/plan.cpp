@@ -219,10 +219,10 @@ void draw_leadership(Dice& dice, Plan& plan) {
   if (shape >= 10 && shape < 20 && !plan.single) plan.leadership = Leadership::kManager;
   const bool maintains = dice.chance(15);
   if (plan.single) {
-    if (maintains) {
-      plan.faults.front().kind = FaultKind::kMaintenance;
-      plan.faults.front().length = dice.between(milliseconds(50), milliseconds(2500));
-    }
+    const auto only = std::find_if(plan.faults.begin(), plan.faults.end(),
+                                   [](const Fault& fault) { return fault.kind != FaultKind::kNatMoves; });
+    const Kind& kind = kKinds.at(static_cast<std::size_t>(FaultKind::kMaintenance));
+    if (maintains && only != plan.faults.end()) *only = draw_fault(dice, kind, only->at);
     return;
   }
   const std::vector<Fault> others = plan.faults;

@@ -64,8 +64,9 @@ class Duo {
       hooks.partner = [this, i] {
         const HeartbeatFacts& other = side[1 - i].facts;
         const TimePoint heard = !connected ? TimePoint::min() : deaf ? last_heard : now;
-        return PartnerView{connected,        other.role,     other.solo, other.in_sync, other.epoch,
-                           other.activation, other.may_lead, heard,      heard,         heard};
+        return PartnerView{
+            connected,        other.role,     other.solo, other.in_sync, other.epoch,
+            other.activation, other.may_lead, heard,      heard,         ungranted[i] ? TimePoint::min() : heard};
       };
       side[i].member.emplace(std::move(config[i]), *side[i].card, *side[i].store, side[i].random, std::move(hooks),
                              side[i].log);
@@ -132,6 +133,7 @@ class Duo {
   bool cut = false;   // the session carries nothing
   bool deaf = false;  // for heartbeats, since last_heard
   TimePoint last_heard = now;
+  std::array<bool, 2> ungranted{};  // whose view lacks the partner's grant
   std::array<MemberConfig, 2> config;
   std::array<Side, 2> side;
 };
@@ -197,6 +199,35 @@ TEST_CASE("a handover to a partner that does not get ready is called off, and th
   const auto arp = wire::parse_arp(duo.injected(0));
   REQUIRE(arp);
   CHECK(arp->sender_mac == wire::Mac{2, 0, 0, 0, 0, 1});
+}
+
+TEST_CASE("nothing is handed over to a partner that is not heard, as it would refuse", "[HA-014]") {
+  Duo duo;
+  duo.start();
+  duo.deaf = true;
+  duo.pass(milliseconds(100));
+  REQUIRE(duo.a().take_over(duo.now).ok());
+  duo.settle();
+  CHECK(duo.a().role() == Role::kActive);
+  duo.deaf = false;
+  REQUIRE(duo.a().take_over(duo.now).ok());
+  duo.settle();
+  CHECK(duo.b().role() == Role::kActive);
+}
+
+TEST_CASE("two connected standbys that each count on the other to lead find out") {
+  Duo duo;
+  duo.start();
+  duo.ungranted[1] = true;
+  REQUIRE(duo.a().take_over(duo.now).ok());
+  duo.settle();
+  // The partner refused, and what is heard of it sounds as if it had led since.
+  ++duo.side[1].facts.activation;
+  duo.pass(milliseconds(1100));
+  REQUIRE(duo.a().role() == Role::kStandby);
+  REQUIRE(duo.b().role() == Role::kStandby);
+  for (int second = 0; second < 11; ++second) duo.pass(seconds(1));
+  CHECK((duo.a().role() == Role::kActive || duo.b().role() == Role::kActive));
 }
 
 TEST_CASE("what was handed over is not taken back from a partner that led, and stands by again", "[N2]") {
