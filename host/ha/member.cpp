@@ -95,7 +95,7 @@ Result<void, std::string> Member::start(TimePoint now) {
 }
 
 std::optional<ike::ChildSlot> Member::allocate() {
-  const auto slot = sad_.slots().allocate();
+  const auto slot = sad_.slots().allocate(partner_slots_);
   if (!slot) return std::nullopt;
   return ike::ChildSlot{slot->spi, slot->instance};
 }
@@ -335,15 +335,16 @@ void Member::collect_wishes(TimePoint now) {
 }
 
 void Member::handle_event(TimePoint now, const card::Event& event) {
+  if (role_ != Role::kActive) return;
+  const auto address = IpAddress::from_octets(ByteView(event.address, event.family == card::kFamilyIpv6 ? 16 : 4));
   if (event.kind == static_cast<std::uint32_t>(card::EventKind::kUnknownSpi)) {
-    const auto address = IpAddress::from_octets(ByteView(event.address, event.family == card::kFamilyIpv6 ? 16 : 4));
-    if (role_ == Role::kActive && address) {
+    if (address) {
       apply(now, ike_.handle_unknown_esp(now, {*address, event.port}, static_cast<std::uint32_t>(event.value)));
     }
     return;
   }
   const auto spi = sad_.pair_at(event.index, event.instance);
-  if (role_ != Role::kActive || !spi) return;
+  if (!spi) return;
   switch (static_cast<card::EventKind>(event.kind)) {
     case card::EventKind::kLowCredit:
     case card::EventKind::kLimitHit:
@@ -356,11 +357,9 @@ void Member::handle_event(TimePoint now, const card::Event& event) {
     case card::EventKind::kFirstInEpoch:
       if (event.direction == card::kDirectionInbound) apply(now, ike_.handle_child_traffic(now, *spi));
       break;
-    case card::EventKind::kPeerAddressChanged: {
-      const auto address = IpAddress::from_octets(ByteView(event.address, event.family == card::kFamilyIpv6 ? 16 : 4));
+    case card::EventKind::kPeerAddressChanged:
       if (address) apply(now, ike_.handle_peer_moved(now, *spi, {*address, event.port}));
       break;
-    }
     case card::EventKind::kSoftLifetime:
       apply(now, ike_.handle_child_expired(now, *spi, false));
       break;

@@ -202,6 +202,7 @@ class Member final : private ike::ChildSlots {
   void replicate(TimePoint now, const Record& record);
   void handle_link(TimePoint now, LinkEvent event);
   void handle_hello(TimePoint now, const Hello& hello);
+  void note_card_of(const Hello& partner);
   void handle_record(TimePoint now, Record record);
   void begin_join(TimePoint now);
   void continue_snapshot(TimePoint now);
@@ -346,6 +347,7 @@ class Member final : private ike::ChildSlots {
   TimePoint trouble_told_ = TimePoint::min();
   TimePoint refused_until_ = TimePoint::min();  // a partner is there: no cold start alone before
   std::optional<Hello> partner_hello_;
+  std::uint32_t partner_slots_ = ~std::uint32_t{0};  // what the partner's card cannot hold would be lost with ours
   TimePoint preempt_deadline_ = kNever;
 
   UsageBook usage_;

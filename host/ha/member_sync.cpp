@@ -112,6 +112,7 @@ void Member::handle_hello(TimePoint now, const Hello& hello) {
     log_.info("the partner speaks schema version " + std::to_string(partner_schema_) + ", this member " +
               std::to_string(kSchemaVersion) + ": what both know is used");
   }
+  note_card_of(hello);
   for (std::size_t i = 0; i < known_activations_.size(); ++i) {
     known_activations_[i] = std::max(known_activations_[i], hello.activations[i]);
   }
@@ -146,6 +147,16 @@ void Member::handle_hello(TimePoint now, const Hello& hello) {
   in_sync_ = false;
   if (is_first_of_standbys(hello)) return lead(now, Cause::kColdStart, epoch_ + 1);
   leave_lead_to_partner(now);
+}
+
+// An SPI names its slot, so it must be one that both cards have.
+void Member::note_card_of(const Hello& partner) {
+  if (partner.slots == 0) return;
+  partner_slots_ = partner.slots;
+  const std::uint32_t ours = card_.info().slots;
+  if (partner.slots == ours) return;
+  log_.warning("the cards differ: here for " + std::to_string(ours) + " SA pairs, at the partner for " +
+               std::to_string(partner.slots) + ": no more are made than both hold");
 }
 
 bool Member::replicating() const {

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "host/sad/slots.hpp"
 
+#include <algorithm>
+
 #include "hw/contract/sa_entry.hpp"
 
 namespace tandem::sad {
@@ -8,11 +10,15 @@ namespace tandem::sad {
 Slots::Slots(std::uint32_t slots, std::uint32_t segment, Random& random)
     : taken_(slots), last_generation_(slots), segment_(segment), random_(random) {}
 
-std::optional<Slot> Slots::allocate() {
-  if (used_ == size()) return std::nullopt;
-  while (taken_[next_]) next_ = (next_ + 1) % size();
-  const std::uint32_t index = next_;
-  next_ = (next_ + 1) % size();
+std::optional<Slot> Slots::allocate(std::uint32_t bound) {
+  bound = std::min(bound, size());
+  if (used_ == size() || bound == 0) return std::nullopt;
+  const auto after = [bound](std::uint32_t at) { return at + 1 < bound ? at + 1 : 0; };
+  std::uint32_t index = next_ < bound ? next_ : 0;
+  for (std::uint32_t looked = 0; taken_[index]; index = after(index)) {
+    if (++looked == bound) return std::nullopt;
+  }
+  next_ = after(index);
   // 1..511 steps away from the last generation: never the same, so a late packet of the old SA finds nothing.
   const auto generation = static_cast<std::uint16_t>((last_generation_[index] + 1 + random_.below(511)) & 0x1ffu);
   last_generation_[index] = generation;

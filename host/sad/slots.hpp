@@ -21,8 +21,8 @@ class Slots {
   // `slots` as the card has them; `segment` goes into every SPI.
   Slots(std::uint32_t slots, std::uint32_t segment, Random& random);
 
-  // A free slot under a generation it did not have last; nothing when all are taken.
-  std::optional<Slot> allocate();
+  // A free slot among the first `bound` under a generation it did not have last; nothing when all of them are taken.
+  std::optional<Slot> allocate(std::uint32_t bound = ~std::uint32_t{0});
   // Marks the slot of an SPI that the partner chose; false: out of the table's range.
   bool take(std::uint32_t spi);
   // Frees the slot of an SPI; nothing happens when the slot is free or has another SPI by now.

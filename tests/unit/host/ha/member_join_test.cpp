@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // A partner that dies while it joins, at any step of it. Serves N2, N3.
+#include <algorithm>
 #include <catch2/catch.hpp>
 
 #include "member_world.hpp"
@@ -34,6 +35,22 @@ void report(MemberWorld& world, card::EventKind kind, std::uint64_t at) {
 }
 
 }  // namespace
+
+TEST_CASE("where the cards differ in size, no child is made that the smaller one could not take over", "[HA-009]") {
+  const bool is_smaller = GENERATE(true, false);
+  MemberWorld world({.slots = {64, is_smaller ? 1u : 64u}});
+  world.connect();
+  REQUIRE(&world.active() == &world.a);
+  const std::uint32_t spi = world.spi();
+  REQUIRE(world.a.member->rekey_child(world.now, spi).ok());
+  world.run_for(seconds(1));
+  const std::uint32_t carries = world.spi();
+  CHECK((carries == spi) == is_smaller);
+  world.kill_active();
+  world.run_for(seconds(1));
+  const auto on_card = world.b.member->sad().pairs();
+  CHECK(std::find(on_card.begin(), on_card.end(), carries) != on_card.end());
+}
 
 TEST_CASE("wherever a joining partner dies, the numbers of the one that serves do not run out", "[N2][N3]") {
   unsigned joining = 0;

@@ -4,8 +4,6 @@
 namespace tandem::ha::test {
 namespace {
 
-constexpr std::uint32_t kSlots = 64;
-
 ike::Config ike_config(const Options& options, bool cluster, std::uint8_t member) {
   ike::Config config =
       cluster
@@ -38,7 +36,8 @@ card::OutboundSlot& Side::outbound(std::uint32_t spi) {
   return reinterpret_cast<card::OutboundSlot*>(octets_of(*card) + card::outbound_offset())[card::spi_index(spi)];
 }
 card::InboundSlot& Side::inbound(std::uint32_t spi) {
-  return reinterpret_cast<card::InboundSlot*>(octets_of(*card) + card::inbound_offset(kSlots))[card::spi_index(spi)];
+  return reinterpret_cast<card::InboundSlot*>(octets_of(*card) +
+                                              card::inbound_offset(card->info().slots))[card::spi_index(spi)];
 }
 const card::OutboundPolicy& Side::outbound_policy(std::uint32_t spi) {
   card::OutboundSlot& slot = outbound(spi);
@@ -58,7 +57,7 @@ MemberWorld::MemberWorld(const Options& options) : a(1), b(2), peer_slots(0x9000
 
 void MemberWorld::make_member(Side& side, std::uint8_t id) {
   side.member.reset();
-  side.card = driver::InprocCard::create(kSlots, card::Crypto::kNative).value();
+  side.card = driver::InprocCard::create(options_.slots.at(id - 1u), card::Crypto::kNative).value();
   side.card->set_now(to_ns(now));
   if (!side.store) side.store = make_memory_store(id);
   MemberConfig config;

@@ -46,6 +46,7 @@ struct Options {
   std::uint64_t in_block = 1000;
   ike::SyncPolicy sync = ike::SyncPolicy::kDoubt;
   Duration liveness = seconds(30);  // of the peer
+  std::array<std::uint32_t, 2> slots = {64, 64};
 };
 
 class MemberWorld {

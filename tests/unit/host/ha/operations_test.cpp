@@ -74,6 +74,13 @@ class Duo {
     }
     connect();
   }
+  // The first one has asked the witness; returns what it asks.
+  std::vector<WitnessClaim>& start_with_witness() {
+    config[0].witness = config[1].witness = true;
+    start();
+    REQUIRE(side[0].claims.size() == 1);
+    return side[0].claims;
+  }
   void connect() {
     connected = true;
     for (Side& s : side) s.member->session_up(now);
@@ -473,10 +480,7 @@ TEST_CASE("of two standbys the one that does not lead gives up its key, which wo
 
 TEST_CASE("a taking back that the witness did not answer is tried again", "[N7]") {
   Duo duo;
-  duo.config[0].witness = duo.config[1].witness = true;
-  duo.start();
-  auto& claims = duo.side[0].claims;
-  REQUIRE(claims.size() == 1);
+  auto& claims = duo.start_with_witness();
   duo.a().witness(duo.now, ClaimGranted{claims.back().activation});
   duo.settle();
   REQUIRE(duo.b().in_sync());
@@ -518,10 +522,7 @@ TEST_CASE("of two standbys the second asks the witness too where the first gets 
 
 TEST_CASE("a standby that the witness refused asks again though the partner was last heard as active", "[N7]") {
   Duo duo;
-  duo.config[0].witness = duo.config[1].witness = true;
-  duo.start();
-  auto& claims = duo.side[0].claims;
-  REQUIRE(claims.size() == 1);
+  auto& claims = duo.start_with_witness();
   duo.side[1].facts.role = Role::kActive;  // in a life that is over
   duo.deaf = true;
   duo.a().witness(duo.now, ClaimRefused{"member 2 owns the service, alone"});
@@ -537,10 +538,7 @@ TEST_CASE("a standby that the witness refused asks again,, beside a partner that
   for (const bool alone : {false, true}) {
     INFO((alone ? "alone" : "beside its partner"));
     Duo duo;
-    duo.config[0].witness = duo.config[1].witness = true;
-    duo.start();
-    auto& claims = duo.side[0].claims;
-    REQUIRE(claims.size() == 1);
+    auto& claims = duo.start_with_witness();
     if (alone) {
       duo.a().session_down(duo.now);
       duo.connected = false;

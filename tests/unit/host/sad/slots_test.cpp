@@ -56,6 +56,25 @@ TEST_CASE("a full table gives no slot until one is released") {
   CHECK_FALSE(slots.allocate());
 }
 
+TEST_CASE("below a bound as many slots are given as there are, and again after a release", "[HA-009]") {
+  SeededRandom random(3);
+  Slots slots(8, 0, random);
+  for (int i = 0; i < 3; ++i) REQUIRE(slots.allocate());
+  std::set<std::uint32_t> indices;
+  for (int i = 0; i < 2; ++i) {
+    const auto slot = slots.allocate(5);
+    REQUIRE(slot);
+    indices.insert(card::spi_index(slot->spi));
+  }
+  CHECK(indices == std::set<std::uint32_t>{3, 4});
+  CHECK_FALSE(slots.allocate(5));
+  CHECK_FALSE(slots.allocate(0));
+  const auto above = slots.allocate();
+  REQUIRE(above);
+  CHECK(card::spi_index(above->spi) >= 5);
+  CHECK_FALSE(slots.allocate(5));
+}
+
 TEST_CASE("a slot that the partner chose is taken, once, and comes back with another generation") {
   SeededRandom random(3);
   Slots slots(2, 0, random);
