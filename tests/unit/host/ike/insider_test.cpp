@@ -12,13 +12,6 @@ using namespace tandem::ike::test;
 
 namespace {
 
-Config config_a() {
-  return base_config("192.0.2.1", "192.0.2.2", "a.example", "b.example", "10.1.0.0/16", "10.2.0.0/16");
-}
-Config config_b() {
-  return base_config("192.0.2.2", "192.0.2.1", "b.example", "a.example", "10.2.0.0/16", "10.1.0.0/16");
-}
-
 const ChildSaState* child_by_out(Site& site, std::uint32_t spi_out) {
   for (const LocalSpi spi : site.core().sas()) {
     for (const ChildSaState& child : site.core().state(spi)->children) {

@@ -16,17 +16,6 @@ using namespace tandem;
 using namespace tandem::ike;
 using namespace tandem::ike::test;
 
-namespace {
-
-Config config_a() {
-  return base_config("192.0.2.1", "192.0.2.2", "a.example", "b.example", "10.1.0.0/16", "10.2.0.0/16");
-}
-Config config_b() {
-  return base_config("192.0.2.2", "192.0.2.1", "b.example", "a.example", "10.2.0.0/16", "10.1.0.0/16");
-}
-
-}  // namespace
-
 TEST_CASE("all supported algorithms work", "[ALG-002][AEAD-001][AUTH-005]") {
   for (const char* text : {"aes128gcm16-prfsha256-x25519", "aes256gcm16-prfsha512-ecp256", "aes128-sha256-modp2048",
                            "aes256-sha384-ecp384", "aes256-sha512-prfsha256-x25519", "aes256gcm16-prfsha384-ecp521",

@@ -39,6 +39,13 @@ Config base_config(std::string_view local, std::string_view remote, std::string_
   return config;
 }
 
+Config config_a() {
+  return base_config("192.0.2.1", "192.0.2.2", "a.example", "b.example", "10.1.0.0/16", "10.2.0.0/16");
+}
+Config config_b() {
+  return base_config("192.0.2.2", "192.0.2.1", "b.example", "a.example", "10.2.0.0/16", "10.1.0.0/16");
+}
+
 namespace {
 
 Config copy(const Config& config) {
@@ -103,9 +110,7 @@ World::World(Config config_a, Config config_b) {
   }
 }
 
-World::World()
-    : World(base_config("192.0.2.1", "192.0.2.2", "a.example", "b.example", "10.1.0.0/16", "10.2.0.0/16"),
-            base_config("192.0.2.2", "192.0.2.1", "b.example", "a.example", "10.2.0.0/16", "10.1.0.0/16")) {}
+World::World() : World(config_a(), config_b()) {}
 
 void World::add_standby(Site& site) {
   site.members.push_back(make_member(site, static_cast<std::uint8_t>(site.seed % 2 == 1 ? 2 : 1)));

@@ -76,6 +76,9 @@ struct Site {
 
 Config base_config(std::string_view local, std::string_view remote, std::string_view local_id,
                    std::string_view remote_id, std::string_view local_net, std::string_view remote_net);
+// Of the two sites of a World that says nothing else.
+Config config_a();
+Config config_b();
 std::vector<wire::TrafficSelector> net(std::string_view prefix);
 SecretBytes secret(std::string_view text);
 
