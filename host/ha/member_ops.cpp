@@ -132,6 +132,7 @@ void Member::claim_again(TimePoint now) {
       cannot_lead_ = false;
       log_.info("an activation number is durable again");
       set_facts();
+      plan_preemption(now);
     }
     return say_hello_again(now, cannot_lead_ ? "this member cannot lead" : "this member can lead again");
   }

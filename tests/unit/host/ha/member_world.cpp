@@ -5,10 +5,7 @@ namespace tandem::ha::test {
 namespace {
 
 ike::Config ike_config(const Options& options, bool cluster, std::uint8_t member) {
-  ike::Config config =
-      cluster
-          ? ike::test::base_config("192.0.2.1", "192.0.2.2", "a.example", "b.example", "10.1.0.0/16", "10.2.0.0/16")
-          : ike::test::base_config("192.0.2.2", "192.0.2.1", "b.example", "a.example", "10.2.0.0/16", "10.1.0.0/16");
+  ike::Config config = cluster ? ike::test::config_a() : ike::test::config_b();
   config.member = member;
   config.peers[0].sync = options.sync;
   if (!cluster) config.peers[0].liveness_after = options.liveness;

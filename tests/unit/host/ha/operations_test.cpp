@@ -351,6 +351,25 @@ TEST_CASE("a member whose disk is full does not keep the service from coming bac
   }
 }
 
+TEST_CASE("a member whose disk was full preempts when there is space again") {
+  Duo duo;
+  duo.config[0].preempt = true;
+  duo.config[0].preempt_delay = seconds(1);
+  duo.start();
+  duo.side[0].store->full = true;
+  REQUIRE(duo.a().take_over(duo.now).ok());
+  duo.settle();
+  for (int second = 0; second < 4; ++second) duo.pass(seconds(1));
+  CHECK(duo.b().role() == Role::kActive);
+  CHECK_FALSE(duo.a().may_lead());
+  duo.side[0].store->full = false;
+  for (int second = 0; second < 6; ++second) {
+    duo.pass(seconds(1));
+    duo.settle();
+  }
+  CHECK(duo.a().role() == Role::kActive);
+}
+
 TEST_CASE("the active knows the number that its standby would go active with, should that one's disk lose it", "[N1]") {
   Duo duo;
   duo.start();

@@ -64,10 +64,9 @@ TEST_CASE("both ends of an IKE SA hold the token that the other will show", "[QC
 }
 
 TEST_CASE("an end that does not want tokens neither gives nor keeps them", "[QCD-002]") {
-  Config a = base_config("192.0.2.1", "192.0.2.2", "a.example", "b.example", "10.1.0.0/16", "10.2.0.0/16");
+  Config a = config_a();
   a.peers[0].quick_crash_detection = false;
-  World world(std::move(a),
-              base_config("192.0.2.2", "192.0.2.1", "b.example", "a.example", "10.2.0.0/16", "10.1.0.0/16"));
+  World world(std::move(a), config_b());
   world.connect();
   CHECK(sa_of(world.a).crash_token.empty());
   CHECK(sa_of(world.b).crash_token.empty());

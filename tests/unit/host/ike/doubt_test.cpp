@@ -28,8 +28,8 @@ struct Scene {
   }
 
   static std::unique_ptr<World> make(const Case& wanted) {
-    Config a = base_config("192.0.2.1", "192.0.2.2", "a.example", "b.example", "10.1.0.0/16", "10.2.0.0/16");
-    Config b = base_config("192.0.2.2", "192.0.2.1", "b.example", "a.example", "10.2.0.0/16", "10.1.0.0/16");
+    Config a = config_a();
+    Config b = config_b();
     // Only the cluster asks for signs of life, so that what it sends is known.
     (wanted.cluster_is_initiator ? b : a).peers[0].liveness_after = std::chrono::hours(10);
     a.peers[0].sync = wanted.policy;

@@ -35,8 +35,8 @@ Config with_pfs(Config config) {
 }
 
 std::unique_ptr<World> make_world(bool pfs) {
-  Config a = base_config("192.0.2.1", "192.0.2.2", "a.example", "b.example", "10.1.0.0/16", "10.2.0.0/16");
-  Config b = base_config("192.0.2.2", "192.0.2.1", "b.example", "a.example", "10.2.0.0/16", "10.1.0.0/16");
+  Config a = config_a();
+  Config b = config_b();
   if (pfs) return std::make_unique<World>(with_pfs(std::move(a)), with_pfs(std::move(b)));
   return std::make_unique<World>(std::move(a), std::move(b));
 }
@@ -339,10 +339,9 @@ TEST_CASE("lifetimes rekey children and IKE SAs by themselves", "[REK-001]") {
 }
 
 TEST_CASE("a peer that is silent is found out, and configured children are started again", "[IKE-008][IKE-024]") {
-  Config a = base_config("192.0.2.1", "192.0.2.2", "a.example", "b.example", "10.1.0.0/16", "10.2.0.0/16");
+  Config a = config_a();
   a.peers[0].children[0].start = true;
-  World world(std::move(a),
-              base_config("192.0.2.2", "192.0.2.1", "b.example", "a.example", "10.2.0.0/16", "10.1.0.0/16"));
+  World world(std::move(a), config_b());
   world.run_for(seconds(1));
   REQUIRE(installed(world.a).size() == 1);
   world.network = [](std::size_t, const Datagram&) { return Fate{}; };
@@ -356,8 +355,8 @@ TEST_CASE("a peer that is silent is found out, and configured children are start
 }
 
 TEST_CASE("once a peer is reached, no child that is to be started waits for the end of its pause", "[IKE-008]") {
-  Config a = base_config("192.0.2.1", "192.0.2.2", "a.example", "b.example", "10.1.0.0/16", "10.2.0.0/16");
-  Config b = base_config("192.0.2.2", "192.0.2.1", "b.example", "a.example", "10.2.0.0/16", "10.1.0.0/16");
+  Config a = config_a();
+  Config b = config_b();
   for (Config* config : {&a, &b}) {
     config->peers[0].children.push_back(config->peers[0].children[0]);
     ChildConfig& second = config->peers[0].children[1];

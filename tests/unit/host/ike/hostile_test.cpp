@@ -122,11 +122,10 @@ TEST_CASE("mutated protected messages change nothing and are counted", "[hostile
 }
 
 TEST_CASE("mutated IKE_SA_INIT requests make bounded half-open state and no SA", "[hostile][IKE-011]") {
-  Config b = base_config("192.0.2.2", "192.0.2.1", "b.example", "a.example", "10.2.0.0/16", "10.1.0.0/16");
+  Config b = config_b();
   b.half_open_cookie_above = 20;
   b.half_open_max = 50;
-  World world(base_config("192.0.2.1", "192.0.2.2", "a.example", "b.example", "10.1.0.0/16", "10.2.0.0/16"),
-              std::move(b));
+  World world(config_a(), std::move(b));
   world.connect();
   const Datagram init = world.history.front();
   const Bytes state_b = fingerprint(world.b);

@@ -19,8 +19,8 @@ constexpr std::array kFurther{"second", "third", "fourth"};
 // a asks for further children; b, which may be a cluster, takes in `window` requests at once.
 struct ParallelScene {
   explicit ParallelScene(std::uint32_t at_once = 3, std::uint32_t window = 4) {
-    Config a = base_config("192.0.2.1", "192.0.2.2", "a.example", "b.example", "10.1.0.0/16", "10.2.0.0/16");
-    Config b = base_config("192.0.2.2", "192.0.2.1", "b.example", "a.example", "10.2.0.0/16", "10.1.0.0/16");
+    Config a = config_a();
+    Config b = config_b();
     a.peers[0].requests_at_once = at_once;
     b.peers[0].window = window;
     b.peers[0].sync = SyncPolicy::kAlways;

@@ -14,13 +14,11 @@ using namespace tandem::ike::test;
 namespace {
 
 Config client_config() {
-  Config config = base_config("192.0.2.1", "192.0.2.2", "a.example", "b.example", "10.1.0.0/16", "10.2.0.0/16");
+  Config config = config_a();
   config.peers[0].children[0].start = true;  // so that settle() connects
   return config;
 }
-Config gateway_config() {
-  return base_config("192.0.2.2", "192.0.2.1", "b.example", "a.example", "10.2.0.0/16", "10.1.0.0/16");
-}
+Config gateway_config() { return config_b(); }
 
 ByteView ike_of(const Datagram& datagram) {
   const std::size_t head = datagram.local.port == 4500 ? 4 : 0;

@@ -206,8 +206,8 @@ TEST_CASE("both ends may fail over at once under any loss, copy and delay", "[SY
 TEST_CASE("either notify, both or none: only what both ends announced is used", "[SYNC-001][SYNC-002][SYNC-005]") {
   for (unsigned bits = 0; bits < 16; ++bits) {
     INFO("bits " << bits);
-    Config a = base_config("192.0.2.1", "192.0.2.2", "a.example", "b.example", "10.1.0.0/16", "10.2.0.0/16");
-    Config b = base_config("192.0.2.2", "192.0.2.1", "b.example", "a.example", "10.2.0.0/16", "10.1.0.0/16");
+    Config a = config_a();
+    Config b = config_b();
     a.peers[0].announce_message_id_sync = (bits & 1) != 0;
     b.peers[0].announce_message_id_sync = (bits & 2) != 0;
     a.peers[0].announce_replay_counter_sync = (bits & 4) != 0;

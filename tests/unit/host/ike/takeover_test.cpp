@@ -46,8 +46,8 @@ std::size_t children_after(Act act) {
 }
 
 std::unique_ptr<World> make_world(SyncPolicy policy, bool announce, bool pfs) {
-  Config a = base_config("192.0.2.1", "192.0.2.2", "a.example", "b.example", "10.1.0.0/16", "10.2.0.0/16");
-  Config b = base_config("192.0.2.2", "192.0.2.1", "b.example", "a.example", "10.2.0.0/16", "10.1.0.0/16");
+  Config a = config_a();
+  Config b = config_b();
   for (Config* config : {&a, &b}) {
     config->peers[0].sync = policy;
     config->peers[0].announce_message_id_sync = announce;

@@ -19,8 +19,8 @@ constexpr std::uint32_t kFirst = 2;  // of the peer's requests: IKE_SA_INIT and 
 // b takes in five requests at once; a is a peer whose requests are made by hand.
 struct WindowScene {
   WindowScene() {
-    Config a = base_config("192.0.2.1", "192.0.2.2", "a.example", "b.example", "10.1.0.0/16", "10.2.0.0/16");
-    Config b = base_config("192.0.2.2", "192.0.2.1", "b.example", "a.example", "10.2.0.0/16", "10.1.0.0/16");
+    Config a = config_a();
+    Config b = config_b();
     b.peers[0].window = kWindow;
     a.peers[0].liveness_after = b.peers[0].liveness_after = std::chrono::hours(5);
     for (Config* config : {&a, &b}) config->peers[0].sync = SyncPolicy::kAlways;
@@ -55,8 +55,8 @@ struct WindowScene {
 
 TEST_CASE("a window above one is announced in both roles, and one is not", "[IKE-005]") {
   for (const bool by_initiator : {true, false}) {
-    Config a = base_config("192.0.2.1", "192.0.2.2", "a.example", "b.example", "10.1.0.0/16", "10.2.0.0/16");
-    Config b = base_config("192.0.2.2", "192.0.2.1", "b.example", "a.example", "10.2.0.0/16", "10.1.0.0/16");
+    Config a = config_a();
+    Config b = config_b();
     (by_initiator ? a : b).peers[0].window = 7;
     World world(std::move(a), std::move(b));
     world.connect();
