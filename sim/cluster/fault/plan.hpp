@@ -138,8 +138,9 @@ Plan draw_plan(std::uint64_t seed);
 void set_ends(Plan& plan);
 
 // A member gives up nothing in the first minute after its takeover, so a cluster of that kind is slow to notice that
-// the other side has lost all.
-constexpr Duration kQuietJumped = std::chrono::seconds(90);
+// the other side has lost all. Where that lost the successor of an IKE SA, the old one's message IDs are synced then,
+// for 66 s, before it is given up too.
+constexpr Duration kQuietJumped = std::chrono::seconds(145);
 // A standby of higher priority leads once it was in sync for so long.
 constexpr Duration kPreemptDelay = std::chrono::milliseconds(800);
 constexpr std::size_t kPeersMax = 3;
