@@ -19,7 +19,8 @@ KeyId TapCard::key_out(std::uint32_t target, std::uint32_t spi) const {
   for (const auto& [slot, entry] : outbound_) {
     if (entry.target == target && entry.spi == spi) return entry.key;
   }
-  return 0;
+  const auto gone = removed_.find({target, spi});
+  return gone == removed_.end() ? 0 : gone->second;
 }
 
 void TapCard::activate(std::uint32_t epoch, std::uint16_t incarnation, bool armed, bool solo) {
@@ -76,7 +77,10 @@ driver::CardResult<> TapCard::install_inbound(std::uint32_t index, const card::I
 driver::CardResult<> TapCard::remove_outbound(std::uint32_t index) {
   note_write();
   if (mutant_ == Mutant::kLeakedSas) return {};
-  outbound_.erase(index);
+  if (const auto entry = outbound_.find(index); entry != outbound_.end()) {
+    removed_[{entry->second.target, entry->second.spi}] = entry->second.key;
+    outbound_.erase(entry);
+  }
   return inner_->remove_outbound(index);
 }
 

@@ -124,7 +124,9 @@ class TapCard final : public driver::Card {
     KeyId key;
   };
   std::map<std::uint32_t, Outbound> outbound_;  // by slot
-  std::set<std::uint32_t> installed_;           // slots with an inbound SA
+  // Target and SPI -> key. What was sealed may wait for its next hop until after its SA is gone.
+  std::map<std::pair<std::uint32_t, std::uint32_t>, KeyId> removed_;
+  std::set<std::uint32_t> installed_;  // slots with an inbound SA
   std::uint64_t meant_lease_ns_ = 0;
   std::optional<card::Event> forged_;
   std::uint32_t first_epoch_ = 0;
