@@ -219,6 +219,7 @@ class Member final : private ike::ChildSlots {
   void note_trouble(TimePoint now, const std::string& text);
   void trouble_over();
   void claim_again(TimePoint now);
+  void try_to_lead_again(TimePoint now);
   void yield_if_wanted(TimePoint now);
   void say_hello_again(TimePoint now, const char* why);
   void look_for_leader(TimePoint now);

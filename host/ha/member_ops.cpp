@@ -126,16 +126,9 @@ void Member::witness(TimePoint now, const WitnessEvent& event) {
 // A refusal may be of a key whose owner is gone, and two that found each other standing by ask nobody any more.
 void Member::claim_again(TimePoint now) {
   claim_again_at_ = kNever;
-  if (role_ != Role::kStandby || left_ || lead_ || !is_willing()) return;
-  if (cannot_lead_) {
-    if (secure_activation(now)) {
-      cannot_lead_ = false;
-      log_.info("an activation number is durable again");
-      set_facts();
-      plan_preemption(now);
-    }
-    return say_hello_again(now, cannot_lead_ ? "this member cannot lead" : "this member can lead again");
-  }
+  if (left_) return;
+  if (cannot_lead_) return try_to_lead_again(now);
+  if (role_ != Role::kStandby || lead_ || !is_willing()) return;
   const PartnerView partner = hooks_.partner();
   const std::uint32_t next = std::max(epoch_, partner.epoch) + 1;
   // An active that falls silent is told by a verdict. What heartbeats said before that may be of a life that is over.
@@ -153,6 +146,17 @@ void Member::claim_again(TimePoint now) {
   if (stands_by && handover_deadline_ == kNever && (second_may || is_first_of_standbys(*partner_hello_))) {
     lead(now, Cause::kColdStart, next);
   }
+}
+
+// Also while it is to stand by: the wish may change before the store is looked at again.
+void Member::try_to_lead_again(TimePoint now) {
+  if (secure_activation(now)) {
+    cannot_lead_ = false;
+    log_.info("an activation number is durable again");
+    set_facts();
+    plan_preemption(now);
+  }
+  if (is_willing()) say_hello_again(now, cannot_lead_ ? "this member cannot lead" : "this member can lead again");
 }
 
 void Member::set_maintenance(TimePoint now, bool on) {

@@ -1,151 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // Two members over a session in memory: maintenance, preemption, external roles, partners that do not match (N6).
 #include <catch2/catch.hpp>
-#include <memory>
-#include <optional>
-#include <vector>
 
-#include "driver/inproc/inproc_card.hpp"
-#include "host/base/seeded_random.hpp"
+#include "duo.hpp"
 #include "host/ha/codec.hpp"
-#include "host/ha/member.hpp"
 
 namespace tandem::ha {
-namespace {
 
-using std::chrono::milliseconds;
-using std::chrono::seconds;
-
-// A disk that can be full.
-class Disk final : public IncarnationStore {
- public:
-  std::uint64_t durable() const override { return durable_; }
-  Result<void, StoreError> reserve(std::uint64_t activation) override {
-    if (full) return Failure{StoreError{StoreErrc::kIo, "no space left on device"}};
-    durable_ = activation;
-    return {};
-  }
-  bool full = false;
-
- private:
-  std::uint64_t durable_ = 0;
-};
-
-class Duo {
- public:
-  struct Side {
-    std::unique_ptr<driver::InprocCard> card;
-    std::unique_ptr<Disk> store = std::make_unique<Disk>();
-    SeededRandom random{1};
-    CapturingLog log;
-    std::optional<Member> member;
-    HeartbeatFacts facts;
-    std::vector<WitnessClaim> claims;
-    unsigned releases = 0;
-  };
-
-  Duo() {
-    for (std::uint8_t i = 0; i < 2; ++i) {
-      config[i].cluster = "test";
-      config[i].id = static_cast<std::uint8_t>(i + 1);
-      config[i].priority = i == 0 ? 100 : 50;
-      config[i].config_items = {{"outer", "1"}, {"peer.branch", "2"}};
-    }
-  }
-
-  void start() {
-    for (std::size_t i = 0; i < 2; ++i) {
-      auto made = driver::InprocCard::create(64, card::Crypto::kNative);
-      REQUIRE(made.ok());
-      side[i].card = std::move(*made);
-      side[i].card->set_now(to_ns(now));
-      Member::Hooks hooks;
-      hooks.eligible = [] { return false; };
-      hooks.partner = [this, i] {
-        const HeartbeatFacts& other = side[1 - i].facts;
-        const TimePoint heard = !connected ? TimePoint::min() : deaf ? last_heard : now;
-        return PartnerView{
-            connected,        other.role,     other.solo, other.in_sync, other.epoch,
-            other.activation, other.may_lead, heard,      heard,         ungranted[i] ? TimePoint::min() : heard};
-      };
-      side[i].member.emplace(std::move(config[i]), *side[i].card, *side[i].store, side[i].random, std::move(hooks),
-                             side[i].log);
-      REQUIRE(side[i].member->start(now).ok());
-    }
-    connect();
-  }
-  // The first one has asked the witness; returns what it asks.
-  std::vector<WitnessClaim>& start_with_witness() {
-    config[0].witness = config[1].witness = true;
-    start();
-    REQUIRE(side[0].claims.size() == 1);
-    return side[0].claims;
-  }
-  void connect() {
-    connected = true;
-    for (Side& s : side) s.member->session_up(now);
-    pump();
-  }
-  // Carries octets to and fro until both are silent. A dropped session is made anew at once, a refused one is not.
-  void pump() {
-    for (int round = 0; round < 50; ++round) {
-      std::array<Member::Output, 2> output;
-      for (std::size_t i = 0; i < 2; ++i) {
-        output[i] = side[i].member->take_output(now);
-        if (output[i].facts) side[i].facts = *output[i].facts;
-        if (output[i].release) ++side[i].releases;
-        if (output[i].claim) side[i].claims.push_back(*output[i].claim);
-      }
-      bool quiet = true;
-      for (std::size_t i = 0; i < 2; ++i) {
-        if (output[i].session_octets.empty() || !connected || cut) continue;
-        quiet = false;
-        side[1 - i].member->session_data(now, output[i].session_octets);
-      }
-      if (output[0].drop_session || output[1].drop_session) {
-        quiet = false;
-        connected = !output[0].refused && !output[1].refused;
-        for (Side& s : side) s.member->session_down(now);
-        for (Side& s : side) {
-          if (connected) s.member->session_up(now);
-        }
-      }
-      if (quiet) return;
-    }
-    FAIL("the members never fall silent");
-  }
-  void pass(Duration time) {
-    now += time;
-    for (Side& s : side) s.card->set_now(to_ns(now));
-    for (Side& s : side) s.member->timers(now);
-    pump();
-  }
-  // Time enough for a planned takeover: the old active looks twice whether its card has gone through its wires.
-  void settle() {
-    pump();
-    for (int look = 0; look < 3; ++look) pass(milliseconds(10));
-  }
-  // The next frame that a member put out of its card; empty: none.
-  Bytes injected(std::size_t i) {
-    std::array<std::uint8_t, card::kBufferOctets> buffer{};
-    card::Packet packet{};
-    packet.data = buffer.data() + card::kHeadroom;
-    return side[i].card->process_injected(&packet, 1) == 0 ? Bytes{} : Bytes(packet.data, packet.data + packet.octets);
-  }
-  Member& a() { return *side[0].member; }
-  Member& b() { return *side[1].member; }
-
-  TimePoint now = from_ns(1'000'000'000);
-  bool connected = false;
-  bool cut = false;   // the session carries nothing
-  bool deaf = false;  // for heartbeats, since last_heard
-  TimePoint last_heard = now;
-  std::array<bool, 2> ungranted{};  // whose view lacks the partner's grant
-  std::array<MemberConfig, 2> config;
-  std::array<Side, 2> side;
-};
-
-}  // namespace
+using namespace test;
 
 TEST_CASE("maintenance hands over, and the member leads no more until it ends") {
   Duo duo;
@@ -351,6 +213,27 @@ TEST_CASE("a member whose disk is full does not keep the service from coming bac
   }
 }
 
+TEST_CASE("a member whose disk was full while it was to stand by can lead afterwards") {
+  Duo duo;
+  duo.start();
+  duo.side[0].store->full = true;
+  REQUIRE(duo.a().take_over(duo.now).ok());
+  duo.settle();
+  REQUIRE(duo.b().take_over(duo.now).ok());
+  duo.settle();
+  REQUIRE_FALSE(duo.a().may_lead());
+  duo.a().set_maintenance(duo.now, true);
+  for (int second = 0; second < 3; ++second) duo.pass(seconds(1));
+  duo.side[0].store->full = false;
+  for (int second = 0; second < 3; ++second) duo.pass(seconds(1));
+  duo.a().set_maintenance(duo.now, false);
+  duo.pass(seconds(1));
+  REQUIRE(duo.b().role() == Role::kActive);
+  REQUIRE(duo.b().take_over(duo.now).ok());
+  duo.settle();
+  CHECK(duo.a().role() == Role::kActive);
+}
+
 TEST_CASE("a member whose disk was full preempts when there is space again") {
   Duo duo;
   duo.config[0].preempt = true;
@@ -485,96 +368,6 @@ TEST_CASE("a partner that TLS refuses is there: no cold start until it is gone",
   CHECK(duo.b().trouble() == "certificate refused: hostname mismatch");
   for (int i = 0; i < 12; ++i) duo.pass(seconds(1));
   CHECK(duo.b().role() == Role::kActive);
-}
-
-TEST_CASE("of two standbys the one that does not lead gives up its key, which would keep the other out", "[N7]") {
-  Duo duo;
-  duo.config[0].witness = duo.config[1].witness = true;
-  duo.start();
-  CHECK(duo.side[0].claims.size() == 1);
-  CHECK(duo.side[0].releases == 0);
-  CHECK(duo.side[1].claims.empty());
-  CHECK(duo.side[1].releases == 1);
-}
-
-TEST_CASE("a taking back that the witness did not answer is tried again", "[N7]") {
-  Duo duo;
-  auto& claims = duo.start_with_witness();
-  duo.a().witness(duo.now, ClaimGranted{claims.back().activation});
-  duo.settle();
-  REQUIRE(duo.b().in_sync());
-  REQUIRE(duo.a().take_over(duo.now).ok());
-  duo.pump();
-  duo.cut = true;
-  for (int look = 0; look < 3; ++look) duo.pass(milliseconds(10));
-  REQUIRE(duo.a().role() == Role::kStandby);
-  duo.pass(milliseconds(1100));
-  for (std::size_t asked = 2; asked < 5; ++asked) {
-    REQUIRE(claims.size() == asked);
-    CHECK(claims.back().takes_back);
-    duo.a().witness(duo.now, ClaimRefused{"the witness cannot be reached", true});
-    duo.pass(milliseconds(600));
-  }
-  duo.a().witness(duo.now, ClaimGranted{claims.back().activation});
-  duo.pump();
-  CHECK(duo.a().role() == Role::kActive);
-}
-
-TEST_CASE("of two standbys the second asks the witness too where the first gets no answer", "[N7]") {
-  Duo duo;
-  duo.config[0].witness = duo.config[1].witness = true;
-  duo.start();
-  REQUIRE(duo.side[0].claims.size() == 1);
-  REQUIRE(duo.side[1].claims.empty());
-  // The way from the first to the witness is cut, and stays so.
-  for (int half = 0; half < 20 && duo.side[1].claims.empty(); ++half) {
-    duo.a().witness(duo.now, ClaimRefused{"the witness cannot be reached", true});
-    duo.pass(milliseconds(500));
-  }
-  REQUIRE(duo.side[1].claims.size() == 1);
-  CHECK_FALSE(duo.side[1].claims.back().takes_over);
-  duo.b().witness(duo.now, ClaimGranted{duo.side[1].claims.back().activation});
-  duo.pump();
-  CHECK(duo.b().role() == Role::kActive);
-  CHECK(duo.a().in_sync());
-}
-
-TEST_CASE("a standby that the witness refused asks again though the partner was last heard as active", "[N7]") {
-  Duo duo;
-  auto& claims = duo.start_with_witness();
-  duo.side[1].facts.role = Role::kActive;  // in a life that is over
-  duo.deaf = true;
-  duo.a().witness(duo.now, ClaimRefused{"member 2 owns the service, alone"});
-  duo.pass(milliseconds(600));
-  CHECK(claims.size() == 1);
-  SECTION("its heartbeats come back") { duo.side[1].facts.role = Role::kStandby; }
-  SECTION("they do not, and its hello counts") {}
-  for (int look = 0; look < 4; ++look) duo.pass(milliseconds(300));
-  CHECK(claims.size() == 2);
-}
-
-TEST_CASE("a standby that the witness refused asks again,, beside a partner that stands by too and alone", "[N7]") {
-  for (const bool alone : {false, true}) {
-    INFO((alone ? "alone" : "beside its partner"));
-    Duo duo;
-    auto& claims = duo.start_with_witness();
-    if (alone) {
-      duo.a().session_down(duo.now);
-      duo.connected = false;
-    }
-    for (std::size_t refusals = 1; refusals < 4; ++refusals) {
-      duo.a().witness(duo.now, ClaimRefused{"member 2 owns the service, alone"});
-      duo.pass(milliseconds(400));
-      CHECK(claims.size() == refusals);
-      duo.pass(milliseconds(200));
-      REQUIRE(claims.size() == refusals + 1);
-      CHECK_FALSE(claims.back().takes_over);
-    }
-    duo.a().witness(duo.now, ClaimGranted{claims.back().activation});
-    duo.pump();
-    CHECK(duo.a().role() == Role::kActive);
-    CHECK(duo.side[1].claims.empty());
-  }
 }
 
 }  // namespace tandem::ha
