@@ -29,6 +29,10 @@ ike::Config one_by_one(ike::Config config) {
   return config;
 }
 
+std::optional<IpAddress> address_of(const card::Event& event) {
+  return IpAddress::from_octets(ByteView(event.address, event.family == card::kFamilyIpv6 ? 16 : 4));
+}
+
 sad::SaPair to_pair(const ike::IkeSaState& state, const ike::ChildSaState& child) {
   sad::SaPair pair;
   pair.spi_in = child.spi_in;
@@ -178,8 +182,7 @@ bool Member::install_child(TimePoint now, const ike::IkeSaState& state, const ik
 // Under the number that this card speaks with, or will next, the IVs of these keys could repeat (N1). Such keys are not
 // on the card when it is activated: there is no time to look for them then (N5).
 bool Member::is_worn_out(const ike::ChildSaState& child) const {
-  const std::uint64_t next = reserved_ != 0 ? reserved_ : std::max(activation_, store_.durable()) + 1;
-  const std::uint64_t number = role_ == Role::kActive ? activation_ : next;
+  const std::uint64_t number = role_ == Role::kActive ? activation_ : next_activation();
   return number >= child.born_activations.at(config_.id - 1u) + kActivationsHard;
 }
 
@@ -336,9 +339,8 @@ void Member::collect_wishes(TimePoint now) {
 
 void Member::handle_event(TimePoint now, const card::Event& event) {
   if (role_ != Role::kActive) return;
-  const auto address = IpAddress::from_octets(ByteView(event.address, event.family == card::kFamilyIpv6 ? 16 : 4));
   if (event.kind == static_cast<std::uint32_t>(card::EventKind::kUnknownSpi)) {
-    if (address) {
+    if (const auto address = address_of(event)) {
       apply(now, ike_.handle_unknown_esp(now, {*address, event.port}, static_cast<std::uint32_t>(event.value)));
     }
     return;
@@ -358,7 +360,9 @@ void Member::handle_event(TimePoint now, const card::Event& event) {
       if (event.direction == card::kDirectionInbound) apply(now, ike_.handle_child_traffic(now, *spi));
       break;
     case card::EventKind::kPeerAddressChanged:
-      if (address) apply(now, ike_.handle_peer_moved(now, *spi, {*address, event.port}));
+      if (const auto address = address_of(event)) {
+        apply(now, ike_.handle_peer_moved(now, *spi, {*address, event.port}));
+      }
       break;
     case card::EventKind::kSoftLifetime:
       apply(now, ike_.handle_child_expired(now, *spi, false));

@@ -200,6 +200,7 @@ class Member final : private ike::ChildSlots {
   bool joining() const { return partnership_ == Partnership::kJoining; }
   bool replicating() const;
   void replicate(TimePoint now, const Record& record);
+  void drop_session(TimePoint now, std::string why);
   void handle_link(TimePoint now, LinkEvent event);
   void handle_hello(TimePoint now, const Hello& hello);
   void note_card_of(const Hello& partner);
@@ -284,6 +285,8 @@ class Member final : private ike::ChildSlots {
   bool active_is_silent(TimePoint now) const;
   bool partner_took_over() const;
   bool died_as_standby() const;
+  // That this member would go active with: reserved, or the one that would be.
+  std::uint64_t next_activation() const;
   bool reserve_activation(std::uint64_t activation);
   bool secure_activation(TimePoint now);
   // Nobody told it to stand by.

@@ -67,8 +67,7 @@ void Member::handle_broken(TimePoint now, const Broken& broken) {
   } else {
     log_.error("sync channel: " + broken.text);
   }
-  output_.drop_session = broken.text;
-  session_down(now);
+  drop_session(now, broken.text);
   if (!broken.partner || role_ != Role::kStandby) return;
   const Hello& partner = *broken.partner;
   // Two that cannot work together must not both wait for the other: the one that would lead a pair serves alone.
@@ -113,8 +112,7 @@ void Member::witness(TimePoint now, const WitnessEvent& event) {
       handover_deadline_ = now + kClaimAgain;
     } else if (taking_back && link_.is_joined()) {
       // Of two standbys the hellos decide who leads.
-      output_.drop_session = "what was handed over cannot be taken back";
-      session_down(now);
+      drop_session(now, "what was handed over cannot be taken back");
     }
     if (refused->why != std::exchange(refusal_, refused->why)) log_.warning("not going active: " + refused->why);
   } else if (const auto* lost = std::get_if<OwnershipLost>(&event); lost != nullptr && role_ == Role::kActive) {
@@ -178,8 +176,7 @@ void Member::say_hello_again(TimePoint now, const char* why) {
     const bool followed_handover = in_sync_ && hooks_.partner().role == Role::kActive;
     if (followed_handover || partner_hello_->role == Role::kActive) return;
   }
-  output_.drop_session = why;
-  session_down(now);
+  drop_session(now, why);
 }
 
 // Both stand by though one of them led when the session began: of what became of that, each believes something else.
@@ -187,8 +184,7 @@ void Member::look_for_leader(TimePoint now) {
   const bool both_stand_by = role_ == Role::kStandby && link_.is_joined() && hooks_.partner().role == Role::kStandby &&
                              partner_hello_->role == Role::kActive;
   if (!std::exchange(leaderless_, both_stand_by) || !both_stand_by) return;
-  output_.drop_session = "nobody leads";
-  session_down(now);
+  drop_session(now, "nobody leads");
 }
 
 Result<void, std::string> Member::want_role(TimePoint now, Role role) {

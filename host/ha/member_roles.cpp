@@ -21,6 +21,10 @@ constexpr Duration kAnnounceInterval = std::chrono::milliseconds(250);
 
 }  // namespace
 
+std::uint64_t Member::next_activation() const {
+  return reserved_ != 0 ? reserved_ : std::max(activation_, store_.durable()) + 1;
+}
+
 bool Member::reserve_activation(std::uint64_t activation) {
   activation = std::max({activation, store_.durable() + 1, known_activations_[config_.id - 1u] + 1});
   if (auto reserved = store_.reserve(activation); !reserved) {
@@ -35,7 +39,7 @@ bool Member::reserve_activation(std::uint64_t activation) {
 // Without a durable activation number no packet may be sealed (N1): better no service than a repeated nonce. Tried
 // again until there is one; who handed over to us takes back before.
 bool Member::secure_activation(TimePoint now) {
-  if (reserved_ != 0 || reserve_activation(std::max(activation_, store_.durable()) + 1)) return true;
+  if (reserved_ != 0 || reserve_activation(next_activation())) return true;
   claim_again_at_ = now + config_.handover_wait * 3 / 2;
   if (std::exchange(cannot_lead_, true)) return false;
   log_.error("cannot go active: no activation number could be made durable");
@@ -122,8 +126,7 @@ void Member::become_active(TimePoint now, Cause cause, std::uint32_t epoch) {
                                           : ", addresses only"));
   ledger_->enter_epoch(now, epoch_, solo());
   if (cause != Cause::kHandover && link_.is_open()) {
-    output_.drop_session = "took over: the partner must join afresh";
-    session_down(now);
+    drop_session(now, "took over: the partner must join afresh");
   }
   apply(now, ike_.become_active(now, view(), keeps));
   if (keeps) carry_usage(now);
@@ -179,8 +182,7 @@ void Member::go_solo(TimePoint now) {
   if (hello_seen_ && link_.is_joined() && link_.last_appended() == 0) {
     begin_join(now);
   } else {
-    output_.drop_session = "partner lost";
-    session_down(now);
+    drop_session(now, "partner lost");
   }
 }
 
@@ -195,8 +197,7 @@ void Member::step_down(TimePoint now, const std::string& why) {
   announces_left_ = 0;
   handover_at_ = kNever;
   output_.own_addresses = false;
-  output_.drop_session = why;
-  session_down(now);
+  drop_session(now, why);
   output_.release = config_.witness;
   set_facts();
 }

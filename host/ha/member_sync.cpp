@@ -75,6 +75,11 @@ void Member::session_down(TimePoint now) {
   set_facts();
 }
 
+void Member::drop_session(TimePoint now, std::string why) {
+  output_.drop_session = std::move(why);
+  session_down(now);
+}
+
 void Member::session_data(TimePoint now, ByteView octets) {
   settle_handover(now);
   for (LinkEvent& event : link_.receive(now, octets)) {
@@ -118,7 +123,7 @@ void Member::handle_hello(TimePoint now, const Hello& hello) {
   }
   const std::uint64_t remembered = hello.activations[config_.id - 1u];
   // What it remembers and this life has not told is of an earlier one: used, or about to be.
-  const std::uint64_t next = reserved_ != 0 ? reserved_ : store_.durable() + 1;
+  const std::uint64_t next = next_activation();
   if (remembered >= next && remembered > told_) {
     // Our disk went back in time; the partner's memory keeps the nonces apart (N1).
     log_.error("activation store is older than the partner remembers (next " + std::to_string(next) + ", remembered " +
