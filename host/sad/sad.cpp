@@ -160,6 +160,7 @@ driver::CardResult<> Sad::install(const SaPair& pair, const card::Credit& out, c
   slot_[index] = pair.spi_in;
   if (fresh && ++routes_[pair.route].pairs == 1) {
     spd_.set_route(pair.route, *pair.local_ts, *pair.remote_ts);
+    forget_flows_towards(pair.route, *pair.remote_ts);
     forget_refusals();
   }
   if (pair.carries_outbound && !pointed) point_route(pair);
@@ -186,6 +187,7 @@ void Sad::point_route(const SaPair& pair) {
   // A rekey that changed the selectors voids what was decided by the old ones.
   if (spd_.set_route(pair.route, *pair.local_ts, *pair.remote_ts)) {
     forget_flows(routes_[pair.route]);
+    forget_flows_towards(pair.route, *pair.remote_ts);
     forget_refusals();
   }
 }
@@ -258,6 +260,11 @@ std::optional<std::uint32_t> Sad::pair_in(std::uint32_t index) const {
   return found == slot_.end() ? std::nullopt : std::optional(found->second);
 }
 
+std::optional<std::uint32_t> Sad::route_in(std::uint32_t index) const {
+  const auto found = slot_.find(index);
+  return found == slot_.end() ? std::nullopt : std::optional(pairs_.at(found->second).route);
+}
+
 std::vector<std::uint32_t> Sad::pairs() const {
   std::vector<std::uint32_t> result;
   result.reserve(pairs_.size());
@@ -274,6 +281,21 @@ void Sad::forget_flows(Route& route) {
   for (const card::FlowKey& flow : route.flows) card_.remove_flow(flow);
   flows_held_ -= route.flows.size();
   route.flows.clear();
+}
+
+void Sad::forget_flows_towards(std::uint32_t route, const std::vector<wire::TrafficSelector>& remote) {
+  for (const std::uint32_t number : spd_.routes_towards(remote)) {
+    const auto other = routes_.find(number);
+    if (number == route || other == routes_.end()) continue;
+    flows_held_ -= std::erase_if(other->second.flows, [&](const card::FlowKey& flow) {
+      const IpAddress target = from_card(flow.target, flow.family);
+      const bool meant = std::any_of(remote.begin(), remote.end(), [&target](const wire::TrafficSelector& selector) {
+        return selector.start.family == target.family && selector.start <= target && target <= selector.end;
+      });
+      if (meant) card_.remove_flow(flow);
+      return meant;
+    });
+  }
 }
 
 void Sad::forget_all_flows() {
@@ -293,9 +315,10 @@ void Sad::remember(const PacketKey& key, const SpdVerdict& verdict) {
     log_.warning("card: SPD cache: " + added.error().text);
     return;
   }
-  if (protect) ++flows_held_;
-  if (protect && new_flows_.size() < kNewFlowsMax) new_flows_.push_back(key);
-  (protect ? routes_[verdict.route].flows : refusals_).push_back(flow);
+  // A packet that the card cannot do comes here although its flow is known.
+  if (!(protect ? routes_[verdict.route].flows : refusals_).insert(flow).second || !protect) return;
+  ++flows_held_;
+  if (new_flows_.size() < kNewFlowsMax) new_flows_.push_back(key);
 }
 
 std::vector<PacketKey> Sad::take_new_flows() { return std::exchange(new_flows_, {}); }

@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 #include "driver/card.hpp"
@@ -86,10 +87,14 @@ class Sad {
   std::optional<std::uint32_t> pair_at(std::uint32_t index, std::uint32_t instance) const;
   // The pair in a slot, whatever its instance.
   std::optional<std::uint32_t> pair_in(std::uint32_t index) const;
+  // That pair's route.
+  std::optional<std::uint32_t> route_in(std::uint32_t index) const;
   std::size_t size() const { return pairs_.size(); }
   std::vector<std::uint32_t> pairs() const;
   driver::Card& card() { return card_; }
 
+  // For packets whose verdict shall not be remembered.
+  const Spd& spd() const { return spd_; }
   std::uint16_t outer_mtu() const { return config_.outer_mtu; }
   // PROTECT flows that are remembered, over all routes.
   std::size_t flows_held() const { return flows_held_; }
@@ -118,10 +123,17 @@ class Sad {
     UseLimits use_in;
     UseLimits use_out;
   };
+  struct FlowHash {
+    std::size_t operator()(const card::FlowKey& key) const { return card::flow_bucket(key); }
+  };
+  struct FlowEqual {
+    bool operator()(const card::FlowKey& a, const card::FlowKey& b) const { return card::flow_key_equal(a, b); }
+  };
+  using Flows = std::unordered_set<card::FlowKey, FlowHash, FlowEqual>;
   struct Route {
     std::uint32_t pairs = 0;
     std::uint32_t carrier = 0;  // spi_in of the pair that the card's route names; 0: none
-    std::vector<card::FlowKey> flows;
+    Flows flows;
   };
   driver::CardResult<> write_policies(const SaPair& pair, const card::Credit& out, const card::Credit& in);
   void point_route(const SaPair& pair);
@@ -131,6 +143,8 @@ class Sad {
   void drop_route(std::uint32_t route);
   void forget_refusals();
   void forget_flows(Route& route);
+  // What other routes carry to addresses that a new or changed one may be meant for.
+  void forget_flows_towards(std::uint32_t route, const std::vector<wire::TrafficSelector>& remote);
   void forget_all_flows();
   void remember(const PacketKey& key, const SpdVerdict& verdict);
 
@@ -143,7 +157,7 @@ class Sad {
   std::unordered_map<std::uint32_t, std::uint32_t> slot_;  // table index -> spi_in
   std::unordered_map<std::uint32_t, Route> routes_;
   std::vector<std::uint32_t> idle_routes_;  // perhaps: their carrier was told to carry no more
-  std::vector<card::FlowKey> refusals_;     // DISCARD and BYPASS flows, void when a new route appears
+  Flows refusals_;                          // DISCARD and BYPASS flows, void when a new route appears
   std::size_t flows_held_ = 0;              // over all routes
   std::uint32_t next_route_ = 0;
   std::vector<PacketKey> new_flows_;

@@ -25,8 +25,10 @@ void SlowPath::handle(TimePoint now, const driver::PuntView& punt) {
   switch (punt.reason) {
     case card::PuntReason::kSpdMiss:
     case card::PuntReason::kNoSa:
-    case card::PuntReason::kInnerOptions:
       spd_miss(punt);
+      break;
+    case card::PuntReason::kInnerOptions:
+      if (!open_without_options(punt)) spd_miss(punt);
       break;
     case card::PuntReason::kNoNextHop:
       no_next_hop(punt);
@@ -77,6 +79,14 @@ void SlowPath::spd_miss(const driver::PuntView& punt) {
       seal(verdict.route, punt.packet);
       break;
   }
+}
+
+// ESP to us is as good with options in front of it as without: they are not authenticated, and the tunnel ends here.
+bool SlowPath::open_without_options(const driver::PuntView& punt) {
+  const auto packet = wire::parse_ipv4(punt.packet);
+  if (punt.port != card::Port::kOuter || !packet || packet->header.target != outer_.address) return false;
+  inject(card::InjectKind::kOpen, card::Port::kOuter, wire::build_ipv4(packet->header, packet->payload));
+  return true;
 }
 
 // By its route: a packet that asked the cache again could miss it again.
@@ -285,9 +295,27 @@ void SlowPath::too_big(const driver::PuntView& punt) {
   }
 }
 
+// What came in at the outer port is told of on the way that it came: an opened packet's source must hear of it through
+// its SA, or parts of the packet would leave in clear; and clear text that policy does not let in is not answered.
 void SlowPath::ttl_expired(const driver::PuntView& punt) {
+  if (punt.port == card::Port::kInner) {
+    ++counters_.icmp_ttl;
+    return send_icmp(card::Port::kInner, wire::build_icmp_time_exceeded(inner_.address, punt.packet));
+  }
+  const auto key = packet_key(punt.packet);
+  if (key && sad_.spd().inbound_clear(*key).action == card::FlowAction::kBypass) {
+    ++counters_.icmp_ttl;
+    return send_icmp(card::Port::kOuter, wire::build_icmp_time_exceeded(outer_.address, punt.packet));
+  }
+  const auto icmp = wire::build_icmp_time_exceeded(inner_.address, punt.packet);
+  const auto icmp_key = icmp ? packet_key(*icmp) : std::nullopt;
+  const SpdVerdict verdict = icmp_key ? sad_.spd().outbound(*icmp_key) : SpdVerdict{};
+  if (verdict.action != card::FlowAction::kProtect || sad_.route_in(punt.index) != verdict.route) {
+    ++counters_.discards;
+    return;
+  }
   ++counters_.icmp_ttl;
-  send_icmp(punt.port, wire::build_icmp_time_exceeded(net(punt.port).address, punt.packet));
+  seal(verdict.route, *icmp);
 }
 
 void SlowPath::send_icmp(card::Port port, const std::optional<Bytes>& packet) {

@@ -96,6 +96,7 @@ class SlowPath {
   const PortNet& net(card::Port port) const { return port == card::Port::kOuter ? outer_ : inner_; }
   std::optional<IpAddress> hop_towards(card::Port port, const IpAddress& target) const;
   void spd_miss(const driver::PuntView& punt);
+  bool open_without_options(const driver::PuntView& punt);
   void no_next_hop(const driver::PuntView& punt);
   void too_big(const driver::PuntView& punt);
   void ttl_expired(const driver::PuntView& punt);

@@ -9,23 +9,20 @@
 namespace tandem::sad {
 namespace {
 
-constexpr std::uint8_t kProtocolTcp = 6;
-constexpr std::uint8_t kProtocolSctp = 132;
-
-bool has_ports(std::uint8_t protocol) {
-  return protocol == kProtocolTcp || protocol == wire::kProtocolUdp || protocol == kProtocolSctp;
-}
-
 // The packet's port that a selector for its source or its target side is compared with; both sides of ICMP mean
 // type and code (RFC 4301 4.4.1.1).
 std::uint16_t port_of(const PacketKey& key, bool source) {
   return source || key.protocol == wire::kProtocolIcmp ? key.source_port : key.target_port;
 }
 
-// `source`: the selector speaks of the packet's source. A later fragment shows no ports, so only a selector that
-// takes any port takes it (RFC 4301 7).
+bool shows_ports(const PacketKey& key) {
+  return !key.later_fragment && (card::has_ports(key.protocol) || key.protocol == card::kProtocolIcmp);
+}
+
+// `source`: the selector speaks of the packet's source. A packet without ports, as a later fragment, is taken only by a
+// selector that takes any port (RFC 4301 4.4.1.1, 7).
 bool selects(const wire::TrafficSelector& selector, const PacketKey& key, bool source) {
-  if (key.later_fragment && (selector.start_port != 0 || selector.end_port != 0xffff)) return false;
+  if (!shows_ports(key) && (selector.start_port != 0 || selector.end_port != 0xffff)) return false;
   return wire::matches(selector, source ? key.source : key.target, key.protocol, port_of(key, source));
 }
 
@@ -63,7 +60,7 @@ std::optional<PacketKey> packet_key(ByteView ip_packet) {
   key.later_fragment = packet->header.fragment_offset != 0;
   if (key.later_fragment) return key;
   const ByteView payload = packet->payload;
-  if (has_ports(key.protocol)) {
+  if (card::has_ports(key.protocol)) {
     if (payload.size() < 4) return std::nullopt;
     key.source_port = static_cast<std::uint16_t>(payload[0] << 8 | payload[1]);
     key.target_port = static_cast<std::uint16_t>(payload[2] << 8 | payload[3]);
@@ -113,6 +110,29 @@ void Spd::clear_routes() {
   routes_.clear();
   narrow_.clear();
   wide_.clear();
+}
+
+std::set<std::uint32_t> Spd::routes_towards(const std::vector<wire::TrafficSelector>& remote) const {
+  std::set<std::uint32_t> result;
+  for (const wire::TrafficSelector& wanted : remote) {
+    const auto meets = [&wanted](const wire::TrafficSelector& selector) {
+      return selector.start.family == wanted.start.family && selector.start <= wanted.end &&
+             wanted.start <= selector.end;
+    };
+    const auto look = [&](std::uint32_t route) {
+      const auto& selectors = routes_.at(route).remote;
+      if (std::any_of(selectors.begin(), selectors.end(), meets)) result.insert(route);
+    };
+    const auto block = slash24(wanted);
+    if (!block) {
+      for (const auto& [route, entry] : routes_) look(route);
+      continue;
+    }
+    std::for_each(wide_.begin(), wide_.end(), look);
+    const auto narrow = narrow_.find(*block);
+    if (narrow != narrow_.end()) std::for_each(narrow->second.begin(), narrow->second.end(), look);
+  }
+  return result;
 }
 
 SpdVerdict Spd::outbound(const PacketKey& key) const {

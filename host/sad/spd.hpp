@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <set>
 #include <unordered_map>
 #include <vector>
 
@@ -55,6 +56,8 @@ class Spd {
                  std::vector<wire::TrafficSelector> remote);
   void remove_route(std::uint32_t route);
   void clear_routes();
+  // Routes that lead to some of these addresses, whatever the ports.
+  std::set<std::uint32_t> routes_towards(const std::vector<wire::TrafficSelector>& remote) const;
 
   // A packet from the protected side.
   SpdVerdict outbound(const PacketKey& key) const;

@@ -21,6 +21,19 @@ constexpr std::uint32_t kNextHopWays = 4;
 
 enum class FlowAction : std::uint8_t { kDiscard = 0, kBypass = 1, kProtect = 2 };
 
+constexpr std::uint8_t kProtocolIcmp = 1;
+constexpr std::uint8_t kProtocolTcp = 6;
+constexpr std::uint8_t kProtocolUdp = 17;
+constexpr std::uint8_t kProtocolDccp = 33;
+constexpr std::uint8_t kProtocolSctp = 132;
+constexpr std::uint8_t kProtocolUdpLite = 136;
+
+// Protocols that begin with a source and a target port of 16 bits each.
+constexpr bool has_ports(std::uint8_t protocol) {
+  return protocol == kProtocolTcp || protocol == kProtocolUdp || protocol == kProtocolDccp ||
+         protocol == kProtocolSctp || protocol == kProtocolUdpLite;
+}
+
 // Key of a flow as the inner packet shows it. Ports are 0 for protocols without them; for ICMP the source
 // port holds type * 256 + code. Non-initial fragments are never cached: they are punted.
 struct FlowKey {

@@ -16,15 +16,9 @@ namespace card {
 
 constexpr std::uint32_t kIpv4Octets = 20;
 constexpr std::uint32_t kIpv6Octets = 40;
-constexpr std::uint8_t kProtocolIcmp = 1;
 constexpr std::uint8_t kProtocolIpv4 = 4;
-constexpr std::uint8_t kProtocolTcp = 6;
-constexpr std::uint8_t kProtocolUdp = 17;
-constexpr std::uint8_t kProtocolDccp = 33;
 constexpr std::uint8_t kProtocolEsp = 50;
 constexpr std::uint8_t kProtocolNone = 59;
-constexpr std::uint8_t kProtocolSctp = 132;
-constexpr std::uint8_t kProtocolUdpLite = 136;
 
 struct Ipv4 {
   bool good;  // lengths and checksum hold; nothing else is to be believed otherwise
@@ -66,11 +60,6 @@ inline Ipv4 parse_ipv4(const Window& window, std::uint32_t octets) {
   copy_octets(ip.target.octets, at + 16, 4);
   ip.good = true;
   return ip;
-}
-
-inline bool has_ports(std::uint8_t protocol) {
-  return protocol == kProtocolTcp || protocol == kProtocolUdp || protocol == kProtocolDccp ||
-         protocol == kProtocolSctp || protocol == kProtocolUdpLite;
 }
 
 struct FlowKeyOut {

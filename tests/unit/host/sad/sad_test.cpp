@@ -197,6 +197,28 @@ TEST_CASE("a rekey that narrows the selectors voids the flows decided by the old
   CHECK(world.sad->decide_outbound(key_of(inside)).action == FlowAction::kProtect);
 }
 
+TEST_CASE("a new SA with narrower selectors takes its flows over from a wider one", "[SPD-002]") {
+  World world;
+  world.add_pair();
+  const Bytes inside = packet("10.1.0.5", "10.2.7.6");
+  const Bytes elsewhere = packet("10.1.0.5", "10.2.8.6");
+  world.receive(card::Port::kInner, inside);
+  world.receive(card::Port::kInner, elsewhere);
+  PairSpec narrow;
+  const auto slot = world.sad->slots().allocate();
+  narrow.spi_in = slot->spi;
+  narrow.instance = slot->instance;
+  narrow.route = *world.sad->allocate_route();
+  narrow.remote = subnets({"10.2.7.0/24"});
+  REQUIRE(world.install(narrow).ok());
+  CHECK(world.flow(key_of(inside)) == nullptr);
+  CHECK(world.flow(key_of(elsewhere)) != nullptr);
+  CHECK(world.sad->flows_held() == 1);
+  world.receive(card::Port::kInner, inside);
+  REQUIRE(world.flow(key_of(inside)) != nullptr);
+  CHECK(world.flow(key_of(inside))->route == narrow.route);
+}
+
 TEST_CASE("removing a pair takes both keys off the card and frees slot and route") {
   World world;
   PairSpec spec = world.add_pair();

@@ -35,6 +35,40 @@ void handle(World& world, PuntReason reason, Port port, const Bytes& octets, Tim
   world.slow->handle(now, {reason, port, index, octets});
 }
 
+// An SA pair between the two; a host behind each is a known neighbour.
+void join(World& a, World& b) {
+  PairSpec one;
+  PairSpec two;
+  one.spi_in = two.spi_out = a.sad->slots().allocate()->spi;
+  two.spi_in = one.spi_out = b.sad->slots().allocate()->spi;
+  std::swap(two.key_in, two.key_out);
+  std::swap(two.local, two.remote);
+  std::swap(two.local_endpoint, two.remote_endpoint);
+  REQUIRE(a.install(one).ok());
+  REQUIRE(b.install(two).ok());
+  know_neighbours(a);
+  b.slow->want(Port::kOuter, ip("192.0.2.1"));
+  b.slow->resolved(Port::kOuter, ip("192.0.2.1"), kPeerMac);
+  b.slow->want(Port::kInner, ip("10.2.0.6"));
+  b.slow->resolved(Port::kInner, ip("10.2.0.6"), kHostMac);
+}
+
+// The packet with a router alert (RFC 2113) in its header.
+Bytes with_option(ByteView octets) {
+  Bytes result(octets.begin(), octets.end());
+  const std::uint8_t alert[] = {0x94, 4, 0, 0};
+  result.insert(result.begin() + 20, std::begin(alert), std::end(alert));
+  result[0] = 0x46;
+  const std::size_t total = octets.size() + sizeof alert;
+  result[2] = static_cast<std::uint8_t>(total >> 8);
+  result[3] = static_cast<std::uint8_t>(total);
+  result[10] = result[11] = 0;
+  const std::uint16_t sum = wire::internet_checksum(ByteView(result).first(24));
+  result[10] = static_cast<std::uint8_t>(sum >> 8);
+  result[11] = static_cast<std::uint8_t>(sum);
+  return result;
+}
+
 std::uint8_t protocol_of(const Sent& sent) { return sent.frame.at(14 + 9); }
 
 }  // namespace
@@ -315,21 +349,82 @@ TEST_CASE("a packet whose TTL runs out gets ICMP time exceeded") {
   CHECK(world.slow->counters().icmp_ttl == 1);
 }
 
+TEST_CASE("a packet whose TTL runs out behind the tunnel is answered through the tunnel, never in clear", "[TUN-005]") {
+  World a({}, {}, 1);
+  World b({}, {}, 2);
+  join(a, b);
+  PacketOptions last;
+  last.ttl = 2;
+  const auto sealed = a.receive(Port::kInner, packet("10.1.0.5", "10.2.0.6", last));
+  REQUIRE(sealed.size() == 1);
+  const auto answer = b.receive(Port::kOuter, sealed[0].ip());
+  REQUIRE(answer.size() == 1);
+  REQUIRE(protocol_of(answer[0]) == wire::kProtocolEsp);
+  CHECK(b.slow->counters().icmp_ttl == 1);
+  const auto told = a.receive(Port::kOuter, answer[0].ip());
+  REQUIRE(told.size() == 1);
+  CHECK(told[0].port == Port::kInner);
+  const auto parsed = wire::parse_ipv4(told[0].ip());
+  REQUIRE(parsed);
+  CHECK(parsed->header.source == ip("10.2.0.1"));
+  CHECK(parsed->header.target == ip("10.1.0.5"));
+  const auto icmp = wire::parse_icmp(parsed->payload);
+  REQUIRE(icmp);
+  CHECK(icmp->type == 11);
+}
+
+TEST_CASE("clear text from outside whose TTL runs out is answered only where a BYPASS rule lets it in", "[SPD-004]") {
+  World world({{FlowAction::kBypass, subnet("10.1.0.0/16"), subnet("198.51.100.0/24")}});
+  REQUIRE(world.sad->slots().allocate());  // slot 0, which the card also names where no SA is known
+  world.add_pair();
+  know_neighbours(world);
+  world.slow->want(Port::kOuter, ip("198.51.100.7"));
+  world.slow->resolved(Port::kOuter, ip("192.0.2.254"), kPeerMac);
+  PacketOptions last;
+  last.ttl = 1;
+  // Neither what no rule knows nor what should have come by an SA, as which it cannot make itself answered either.
+  CHECK(world.receive(Port::kOuter, packet("203.0.113.9", "10.1.0.5", last)).empty());
+  CHECK(world.receive(Port::kOuter, packet("10.2.0.6", "10.1.0.5", last)).empty());
+  const auto told = world.receive(Port::kOuter, packet("198.51.100.7", "10.1.0.5", last));
+  REQUIRE(told.size() == 1);
+  CHECK(told[0].port == Port::kOuter);
+  CHECK(protocol_of(told[0]) == wire::kProtocolIcmp);
+}
+
+TEST_CASE("ESP to us in a packet with IPv4 options is opened as without them") {
+  World a({}, {}, 1);
+  World b({}, {}, 2);
+  join(a, b);
+  const auto sealed = a.receive(Port::kInner, packet("10.1.0.5", "10.2.0.6"));
+  REQUIRE(sealed.size() == 1);
+  const auto opened = b.receive(Port::kOuter, with_option(sealed[0].ip()));
+  REQUIRE(opened.size() == 1);
+  CHECK(opened[0].port == Port::kInner);
+  CHECK(b.counter(card::Counter::kOpened) == 1);
+}
+
+TEST_CASE("a flow is remembered once, however often its packets need the slow path") {
+  World world;
+  const PairSpec spec = world.add_pair();
+  know_neighbours(world);
+  PacketOptions big;
+  big.payload_octets = 1480;
+  for (int i = 0; i < 5; ++i) world.receive(Port::kInner, packet("10.1.0.5", "10.2.0.6", big));
+  for (int i = 0; i < 5; ++i) world.receive(Port::kInner, with_option(packet("10.1.0.5", "10.2.0.6")));
+  CHECK(world.sad->flows_held() == 1);
+  CHECK(world.sad->flows().size() == 1);
+  CHECK(world.sad->take_new_flows().size() == 1);
+  // A partner may tell a flow again.
+  world.sad->adopt_flow(key_of(packet("10.1.0.5", "10.2.0.6")));
+  CHECK(world.sad->flows_held() == 1);
+  world.sad->remove(spec.spi_in);
+  CHECK(world.sad->flows_held() == 0);
+}
+
 TEST_CASE("outer fragments are put together and opened", "[ESP-008]") {
   World a({}, {}, 1);
   World b({}, {}, 2);
-  PairSpec one;
-  PairSpec two;
-  one.spi_in = two.spi_out = a.sad->slots().allocate()->spi;
-  two.spi_in = one.spi_out = b.sad->slots().allocate()->spi;
-  std::swap(two.key_in, two.key_out);
-  std::swap(two.local, two.remote);
-  std::swap(two.local_endpoint, two.remote_endpoint);
-  REQUIRE(a.install(one).ok());
-  REQUIRE(b.install(two).ok());
-  know_neighbours(a);
-  b.slow->want(Port::kInner, ip("10.2.0.6"));
-  b.slow->resolved(Port::kInner, ip("10.2.0.6"), kHostMac);
+  join(a, b);
   PacketOptions options;
   options.payload_octets = 1200;
   const auto sealed = a.receive(Port::kInner, packet("10.1.0.5", "10.2.0.6", options));

@@ -2,8 +2,10 @@
 // The SPD's order and what a packet's selectors are. RFC 4301 4.4.1, 5.1, 5.2; SPD-001..006.
 #include "host/sad/spd.hpp"
 
+#include <algorithm>
 #include <catch2/catch.hpp>
 
+#include "hw/stage/parse_ip.hpp"
 #include "tests/unit/host/sad/world.hpp"
 
 using namespace tandem;
@@ -61,6 +63,21 @@ TEST_CASE("a packet's key holds addresses, protocol and ports as the card comput
   const PacketKey part = later("10.1.0.5", "10.2.0.6");
   CHECK(part.later_fragment);
   CHECK(part.source_port == 0);
+}
+
+TEST_CASE("the host keys every protocol's flows as the card does") {
+  for (int protocol = 0; protocol < 256; ++protocol) {
+    PacketOptions options;
+    options.protocol = static_cast<std::uint8_t>(protocol);
+    options.source_port = 0x0803;
+    options.target_port = 5001;
+    const Bytes octets = packet("10.1.0.5", "10.2.0.6", options);
+    card::Window window{};
+    std::copy_n(octets.begin(), card::kWindowOctets, window.octets);
+    const card::Ipv4 parsed = card::parse_ipv4(window, static_cast<std::uint32_t>(octets.size()));
+    CAPTURE(protocol);
+    CHECK(card::flow_key_equal(key_of(octets).flow(), card::flow_key(window, parsed).key));
+  }
 }
 
 TEST_CASE("a packet too short for its ports has no key") {
@@ -178,6 +195,18 @@ TEST_CASE("a later fragment goes only where every port goes") {
   CHECK(spd.outbound(udp("10.1.0.5", "10.2.0.6", 99, 99)).action == FlowAction::kProtect);
   CHECK(spd.outbound(later("10.1.0.5", "10.2.0.6")).action == FlowAction::kDiscard);
   CHECK(spd.outbound(later("10.1.0.5", "10.3.0.6")).route == 2);
+}
+
+TEST_CASE("a packet of a protocol without ports goes only where every port goes", "[SPD-006]") {
+  Spd spd({}, {});
+  spd.set_route(1, {with_ports("10.1.0.0/16", 0, 0, 65535)}, {with_ports("10.2.0.0/16", 0, 0, 1023)});
+  spd.set_route(2, {with_ports("10.1.0.0/16", 0, 0, 65535)}, {with_ports("10.3.0.0/16", 0, 0, 65535)});
+  PacketOptions tunnel;
+  tunnel.protocol = 47;
+  // The peer would refuse it: no port lets it know that this is what the SA is for.
+  CHECK(spd.outbound(key_of(packet("10.1.0.5", "10.2.0.6", tunnel))).action == FlowAction::kDiscard);
+  CHECK(spd.outbound(udp("10.1.0.5", "10.2.0.6", 99, 99)).route == 1);
+  CHECK(spd.outbound(key_of(packet("10.1.0.5", "10.3.0.6", tunnel))).route == 2);
 }
 
 TEST_CASE("ten thousand routes are found each by its own network") {
