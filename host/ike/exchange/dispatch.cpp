@@ -19,13 +19,6 @@ void count_open_error(Engine& engine, const OpenError& error) {
   engine.count(error.code == OpenErrc::kBadIcv ? IkeCounter::kBadIcv : IkeCounter::kMalformed);
 }
 
-bool deletes_ike(const Payloads& payloads) {
-  return std::any_of(payloads.begin(), payloads.end(), [](const wire::Payload& payload) {
-    const auto* found = std::get_if<wire::DeletePayload>(&payload);
-    return found != nullptr && found->protocol == wire::ProtocolId::kIke;
-  });
-}
-
 // Authentic, in the window, and not IKEv2: fatal with bad syntax, an ordinary refusal otherwise (ERR-002, WIRE-005).
 void refuse(Engine& engine, Turn& turn, LiveSa& sa, const wire::IkeHeader& header, const RequestHash& hash,
             const OpenError& error) {
@@ -121,7 +114,11 @@ void handle_request(Engine& engine, Turn& turn, LiveSa& sa, const wire::IkeHeade
     return;
   }
   note_window(state, *payloads);
-  if (sa.predecessor && !deletes_ike(*payloads)) confirm_successor(engine, turn, sa);
+  if (sa.predecessor && !deletes(*payloads, wire::ProtocolId::kIke)) {
+    const bool about_children =
+        header.exchange == wire::ExchangeType::kCreateChildSa || deletes(*payloads, wire::ProtocolId::kEsp);
+    confirm_successor(engine, turn, sa, about_children);
+  }
   if (header.exchange == wire::ExchangeType::kCreateChildSa) {
     handle_create_child_request(engine, turn, sa, {header, hash, *payloads, datagram});
   } else {
@@ -179,7 +176,7 @@ void handle_response(Engine& engine, Turn& turn, LiveSa& sa, const wire::IkeHead
     return;
   }
   heard(turn, sa, datagram);
-  if (sa.predecessor) confirm_successor(engine, turn, sa);
+  if (sa.predecessor) confirm_successor(engine, turn, sa, false);
   sa.liveness_forced = false;
   // The answer to a request that a member before us sent may come from the peer's store: later IDs may be used up.
   if (!sa.inherited) sa.unproven = false;

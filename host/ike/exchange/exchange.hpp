@@ -62,10 +62,13 @@ void handle_rekey_ike_response(Engine& engine, Turn& turn, LiveSa& sa, const Pen
 void reauthenticate(Engine& engine, Turn& turn, LiveSa& sa, std::string_view why);
 // The IKE SA that replaces `old` takes its children.
 void inherit_children(Engine& engine, Turn& turn, LiveSa& successor, LiveSa& old);
-// Something authentic arrived on an SA that a peer's rekey made: the peer holds its keys.
-void confirm_successor(Engine& engine, Turn& turn, LiveSa& successor);
+// Something authentic arrived on an SA that a peer's rekey made: the peer holds its keys. Where ours crosses it, only a
+// request about children tells which of them is to live.
+void confirm_successor(Engine& engine, Turn& turn, LiveSa& successor, bool about_children);
 
 // --- INFORMATIONAL (informational.cpp)
+// Whether a DELETE of this protocol is among them.
+bool deletes(const Payloads& payloads, wire::ProtocolId protocol);
 void handle_informational_request(Engine& engine, Turn& turn, LiveSa& sa, const Request& request);
 bool start_informational(Engine& engine, Turn& turn, LiveSa& sa, const Intent& intent);
 void handle_informational_response(Engine& engine, Turn& turn, LiveSa& sa, const PendingRequest& pending,

@@ -52,14 +52,14 @@ void delete_ike(Engine& engine, Turn& turn, LiveSa& sa, const Request& request) 
   engine.respond(turn, sa, request.header, request.hash, {});
 }
 
-bool deletes_ike(const Payloads& payloads) {
-  return std::any_of(payloads.begin(), payloads.end(), [](const wire::Payload& payload) {
+}  // namespace
+
+bool deletes(const Payloads& payloads, wire::ProtocolId protocol) {
+  return std::any_of(payloads.begin(), payloads.end(), [protocol](const wire::Payload& payload) {
     const auto* found = std::get_if<wire::DeletePayload>(&payload);
-    return found != nullptr && found->protocol == wire::ProtocolId::kIke;
+    return found != nullptr && found->protocol == protocol;
   });
 }
-
-}  // namespace
 
 void give_route_to(LiveSa& sa, std::uint32_t spi_in) {
   const ChildSaState* chosen = find_child(sa.state, spi_in);
@@ -102,7 +102,7 @@ void end_child(Engine& engine, Turn& turn, LiveSa& sa, ChildSaState& child) {
 }
 
 void handle_informational_request(Engine& engine, Turn& turn, LiveSa& sa, const Request& request) {
-  if (deletes_ike(request.payloads) ||
+  if (deletes(request.payloads, wire::ProtocolId::kIke) ||
       wire::find_notify(request.payloads, wire::NotifyType::kAuthenticationFailed) != nullptr) {
     delete_ike(engine, turn, sa, request);
     return;

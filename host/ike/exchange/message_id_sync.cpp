@@ -71,7 +71,7 @@ void abandon_newest(Engine& engine, Turn& turn, LiveSa& sa) {
       engine.want(turn, sa, {RequestKind::kDeleteChild, pending.new_child_spi_in, {}, turn.now, {}, 0}, true);
       break;
     case RequestKind::kRekeyIke:
-      if (sa.state.successor) {
+      if (sa.state.successor || sa.state.phase == IkePhase::kReplaced) {
         // It crossed the peer's own, which counts now; no other may begin (REK-007).
         sa.state.phase = IkePhase::kReplaced;
         break;

@@ -74,6 +74,24 @@ void drop_superseded(Engine& engine, Turn& turn, LiveSa& sa) {
   engine.remove_sa(turn, *first, "superseded by another rekey");
 }
 
+// What our rekey made; nothing where the answer is not one to our offer.
+std::optional<IkeSaState> made_by_answer(Engine& engine, const Turn& turn, const LiveSa& sa,
+                                         const PendingRequest& pending, const wire::SaPayload& answer,
+                                         const wire::KePayload& ke, const wire::NoncePayload& nonce) {
+  const auto choice = check_ike_answer(offer_ike(sa.peer->proposals, ike_spi_octets(pending.new_ike_spi)), answer);
+  if (!choice || choice->peer_spi.size() != 8 || read_ike_spi(choice->peer_spi) == 0 ||
+      choice->suite.group != sa.dh->group() || ke.group != static_cast<std::uint16_t>(sa.dh->group())) {
+    return std::nullopt;
+  }
+  const auto shared = sa.dh->derive(ke.data);
+  if (!shared) return std::nullopt;
+  IkeSaState state =
+      successor_state(engine, turn, sa, choice->suite, pending.new_ike_spi, read_ike_spi(choice->peer_spi), true);
+  state.keys = derive_rekeyed_ike_keys(choice->suite, sa.state.suite.prf, sa.state.keys.sk_d, *shared,
+                                       {pending.nonce, nonce.data}, state.spi_i, state.spi_r);
+  return state;
+}
+
 void handle_error(Engine& engine, Turn& turn, LiveSa& sa, const wire::NotifyPayload* error) {
   if (sa.state.successor) {
     // The peer did not see a collision; its own exchange counts, and its DELETE will come (REK-007).
@@ -194,14 +212,15 @@ void inherit_children(Engine& engine, Turn& turn, LiveSa& successor, LiveSa& old
                   wire::to_string(wire::IkeSpi{static_cast<std::uint64_t>(old_spi)}));
 }
 
-void confirm_successor(Engine& engine, Turn& turn, LiveSa& successor) {
+void confirm_successor(Engine& engine, Turn& turn, LiveSa& successor, bool about_children) {
   LiveSa* old = successor.predecessor ? engine.find(*successor.predecessor) : nullptr;
   if (old == nullptr) {
     successor.predecessor.reset();
     return;
   }
-  // In a collision the nonces decide, not who speaks first.
-  if (old->state.pending && old->state.pending->kind == RequestKind::kRekeyIke) return;
+  // In a collision the nonces decide, not who speaks first; a peer that has moved its children has decided.
+  const bool collision = old->state.pending && old->state.pending->kind == RequestKind::kRekeyIke;
+  if (collision && !about_children) return;
   inherit_children(engine, turn, successor, *old);
   old->close_at = turn.now + kDeleteAwaited;
 }
@@ -298,7 +317,11 @@ void handle_rekey_ike_response(Engine& engine, Turn& turn, LiveSa& sa, const Pen
   const auto* answer = wire::find<wire::SaPayload>(payloads);
   const auto* ke = wire::find<wire::KePayload>(payloads);
   const auto* nonce = wire::find<wire::NoncePayload>(payloads);
-  if (answer == nullptr || ke == nullptr || nonce == nullptr || find_error(payloads) != nullptr) {
+  const bool made = answer != nullptr && ke != nullptr && nonce != nullptr && find_error(payloads) == nullptr;
+  // The peer's own, which crossed it, has come to count since.
+  const bool redundant = sa.state.phase == IkePhase::kReplaced && !sa.state.successor;
+  if (redundant && !(made && sa.dh)) return;
+  if (!made) {
     handle_error(engine, turn, sa, find_error(payloads));
     return;
   }
@@ -316,22 +339,16 @@ void handle_rekey_ike_response(Engine& engine, Turn& turn, LiveSa& sa, const Pen
     reauthenticate(engine, turn, sa, kLostKeys);
     return;
   }
-  const auto choice = check_ike_answer(offer_ike(sa.peer->proposals, ike_spi_octets(pending.new_ike_spi)), *answer);
-  if (!choice || choice->peer_spi.size() != 8 || read_ike_spi(choice->peer_spi) == 0 ||
-      choice->suite.group != sa.dh->group() || ke->group != static_cast<std::uint16_t>(sa.dh->group())) {
-    reauthenticate(engine, turn, sa, kLostKeys);
+  std::optional<IkeSaState> state = made_by_answer(engine, turn, sa, pending, *answer, *ke, *nonce);
+  if (!state) {
+    if (!redundant) reauthenticate(engine, turn, sa, kLostKeys);
     return;
   }
-  const auto shared = sa.dh->derive(ke->data);
-  if (!shared) {
-    reauthenticate(engine, turn, sa, kLostKeys);
+  LiveSa& ours = engine.add_sa(turn, std::move(*state), *sa.peer);
+  if (redundant) {
+    delete_now(engine, turn, ours);
     return;
   }
-  IkeSaState state =
-      successor_state(engine, turn, sa, choice->suite, pending.new_ike_spi, read_ike_spi(choice->peer_spi), true);
-  state.keys = derive_rekeyed_ike_keys(choice->suite, sa.state.suite.prf, sa.state.keys.sk_d, *shared,
-                                       {pending.nonce, nonce->data}, state.spi_i, state.spi_r);
-  LiveSa& ours = engine.add_sa(turn, std::move(state), *sa.peer);
   if (ours.state.resume_client) ours.ticket_at = turn.now + kTicketAsked;
   note_recovery(engine, turn, ours, payloads);
   turn.change(sa.state.local_spi());

@@ -234,6 +234,47 @@ TEST_CASE("a survivor that got only our half of crossing IKE rekeys leaves the c
   CHECK(world.b.core().state(ours)->phase == IkePhase::kDeleting);
 }
 
+TEST_CASE("what the peer does to children on its new IKE SA tells that ours, which crosses it, is not to come",
+          "[insider][REK-007]") {
+  const bool rekeys = GENERATE(true, false);
+  const std::string of_ours = GENERATE("answered", "refused", "lost");
+  INFO((rekeys ? "it rekeys one" : "it deletes one") << ", our rekey is " << of_ours);
+  World world;
+  world.connect();
+  const std::uint32_t child = only_child(world.b).spi_out;
+  Insider peer(world);
+  const LocalSpi old = peer.spi_at_site();
+  world.perform(world.b, world.b.core().rekey_ike(world.now, old).value());
+  const LocalSpi ours{world.b.core().state(old)->pending->new_ike_spi};
+  const auto next = peer.rekey_ike();
+  REQUIRE(next != nullptr);
+  const LocalSpi theirs = next->spi_at_site();
+  const auto children = [&](LocalSpi spi) { return world.b.core().state(spi)->children.size(); };
+
+  // A liveness check alone may come before the peer has compared nonces.
+  next->ask(wire::ExchangeType::kInformational, {});
+  CHECK(children(old) == 1);
+  if (rekeys) {
+    const Insider::Payloads answer = next->make_child(child, 0x90000001, Bytes(32, 0x77));
+    CHECK(wire::find<wire::SaPayload>(answer) != nullptr);
+  } else {
+    next->delete_child(child);
+  }
+  const std::size_t held = rekeys ? 2 : 0;
+  CHECK(children(old) == 0);
+  CHECK(children(theirs) == held);
+
+  if (of_ours == "answered") peer.answer(peer.ike_payloads(Bytes(32, 0xff)));
+  if (of_ours == "refused") peer.answer({notify(wire::NotifyType::kTemporaryFailure)});
+  CHECK((world.b.core().state(ours) != nullptr) == (of_ours == "answered"));
+  if (of_ours == "answered") CHECK(world.b.core().state(ours)->phase == IkePhase::kDeleting);
+  world.run_for(seconds(1));
+  CHECK(world.b.core().state(old)->phase == IkePhase::kReplaced);
+  peer.delete_ike();
+  CHECK(world.b.core().state(theirs)->phase == IkePhase::kEstablished);
+  CHECK(children(theirs) == held);
+}
+
 TEST_CASE("an IKE SA that is closed during its rekey is closed, not only replaced", "[REK-004]") {
   World world;
   world.connect();
