@@ -27,6 +27,20 @@ void require_ipv4(const TomlView& table, const char* key, const IpAddress& addre
   if (address.family != Family::kIpv4) table.fail(key, to_string(address) + " is IPv6, which is not supported yet");
 }
 
+// A network's own address and its broadcast address are no host's.
+void require_host(const TomlView& table, const char* key, const IpPrefix& prefix) {
+  const bool whole = prefix.length + 1u >= prefix.address.size() * 8;
+  if (!whole && (prefix.address == prefix.first() || prefix.address == prefix.last())) {
+    table.fail(key, to_string(prefix.address) + " is the network's own or its broadcast address");
+  }
+}
+
+// What is spoken to, or heartbeats are sent from: a port and, for a partner, an address that something can have.
+void require_port(const TomlView& table, const char* key, const Endpoint& endpoint, bool of_partner) {
+  if (endpoint.port == 0) table.fail(key, to_string(endpoint) + " has no port");
+  if (of_partner && endpoint.address.unspecified()) table.fail(key, to_string(endpoint) + " is nobody's address");
+}
+
 PortSettings read_port(const TomlView& table) {
   PortSettings port;
   port.tap = table.text("tap");
@@ -36,8 +50,13 @@ PortSettings read_port(const TomlView& table) {
   if (port.virtual_address.address == port.member_address.address) {
     table.fail("virtual_address", "is member_address too; the active needs one that moves");
   }
+  require_host(table, "member_address", port.member_address);
+  require_host(table, "virtual_address", port.virtual_address);
   if (const auto gateway = table.optional_text("gateway"); gateway && !gateway->empty()) {
     port.gateway = table.ip("gateway");
+  }
+  if (port.gateway == port.member_address.address || port.gateway == port.virtual_address.address) {
+    table.fail("gateway", "is an address of the gateway that is configured here");
   }
   if (!port.member_address.contains(port.virtual_address.address)) {
     table.fail("virtual_address", "lies outside the network of member_address");
@@ -49,7 +68,8 @@ PortSettings read_port(const TomlView& table) {
   return port;
 }
 
-void read_timers(const TomlView& table, ha::HeartbeatConfig& timers) {
+void read_timers(const TomlView& table, ha::MemberConfig& member) {
+  ha::HeartbeatConfig& timers = member.heartbeat;
   timers.interval = milliseconds(table.integer("heartbeat_ms", 10, 1, 10'000));
   timers.lease = milliseconds(table.integer("lease_ms", 40, 2, 60'000));
   timers.takeover = milliseconds(table.integer("takeover_ms", 50, 3, 60'000));
@@ -59,7 +79,11 @@ void read_timers(const TomlView& table, ha::HeartbeatConfig& timers) {
   if (timers.lease < 2 * timers.interval) table.fail("lease_ms", "must be at least two heartbeats");
   if (timers.takeover <= timers.lease) table.fail("takeover_ms", "must exceed lease_ms (N7)");
   if (timers.eligible <= timers.takeover) table.fail("eligible_ms", "must exceed takeover_ms");
-  if (timers.lost <= timers.takeover) table.fail("lost_ms", "must exceed takeover_ms");
+  // What was handed over is taken back from a partner that was heard as a standby `takeover` ago, or is silent for
+  // `lost`. It takes a handover on for 3/4 of `handover_wait`, so all that must have begun after those (N7).
+  const Duration least = 4 * timers.takeover;
+  if (timers.lost < least) table.fail("lost_ms", "must be at least four times takeover_ms (N7)");
+  member.handover_wait = std::max<Duration>(least, std::min<Duration>(timers.lost, std::chrono::seconds(1)));
 }
 
 void read_paths(const TomlView& table, Settings& settings) {
@@ -73,6 +97,11 @@ void read_paths(const TomlView& table, Settings& settings) {
     const auto partner = parse_endpoint(partners[i]);
     if (!local) table.fail("heartbeat_local", "\"" + locals[i] + "\" is not address:port");
     if (!partner) table.fail("heartbeat_partner", "\"" + partners[i] + "\" is not address:port");
+    require_port(table, "heartbeat_local", *local, false);
+    require_port(table, "heartbeat_partner", *partner, true);
+    for (const ha::HeartbeatPath& other : settings.heartbeat_paths) {
+      if (other.local == *local) table.fail("heartbeat_local", "\"" + locals[i] + "\" is there twice");
+    }
     settings.heartbeat_paths.push_back({*local, *partner});
   }
 }
@@ -84,12 +113,17 @@ void read_ha(const TomlView& table, Settings& settings) {
   settings.session.dial = member.id < settings.partner_id;
   settings.session.listen = table.endpoint("listen");
   settings.session.partner = table.endpoint("partner");
+  require_port(table, "partner", settings.session.partner, true);
+  if (!settings.session.dial) require_port(table, "listen", settings.session.listen, false);
+  if (settings.session.listen.address.family != settings.session.partner.address.family) {
+    table.fail("partner", "is of another address family than listen");
+  }
   settings.session.ca_file = table.path("ca");
   settings.session.certificate_file = table.path("certificate");
   settings.session.key_file = table.path("key");
   settings.session.partner_name = table.text("partner_name");
   read_paths(table, settings);
-  read_timers(table, member.heartbeat);
+  read_timers(table, member);
   member.heartbeat.member = member.id;
   member.startup_wait = milliseconds(table.integer("startup_wait_ms", 3000, 10, 600'000));
   const std::string role = table.optional_text("role").value_or("auto");
@@ -112,6 +146,7 @@ WitnessSettings read_witness(const TomlView& table, const ha::MemberConfig& memb
   for (const std::string& text : table.texts("endpoints")) {
     const auto endpoint = parse_endpoint(text);
     if (!endpoint) table.fail("endpoints", "\"" + text + "\" is not address:port");
+    require_port(table, "endpoints", *endpoint, true);
     witness.etcd.endpoints.push_back(*endpoint);
   }
   if (witness.etcd.endpoints.empty()) table.fail("endpoints", "needs at least one address:port of etcd");
@@ -128,6 +163,8 @@ WitnessSettings read_witness(const TomlView& table, const ha::MemberConfig& memb
   }
   witness.core.member = member.id;
   witness.core.ttl = std::chrono::seconds(table.integer("ttl_s", 3, 2, 60));
+  // The lease is renewed after a quarter of its life, and one request that goes unanswered must not end it.
+  if (2 * witness.etcd.timeout > witness.core.ttl) table.fail("timeout_ms", "must be at most half of ttl_s");
   witness.core.timeout = witness.etcd.timeout;
   witness.core.silence = member.heartbeat.lease / 2;
   witness.core.settle = 10 * member.heartbeat.interval;
@@ -143,6 +180,12 @@ void read_ike(const TomlView& table, Settings& settings) {
   ike.retransmit_tries = static_cast<std::uint32_t>(table.integer("retransmit_tries", 12, 1, 100));
   ike.half_open_cookie_above = static_cast<std::uint32_t>(table.integer("half_open_cookie_above", 100, 0, 1'000'000));
   ike.half_open_max = static_cast<std::uint32_t>(table.integer("half_open_max", 10'000, 1, 1'000'000));
+  if (ike.retransmit_max < ike.retransmit_first) {
+    table.fail("retransmit_max_ms", "must not be less than retransmit_first_ms");
+  }
+  if (ike.half_open_cookie_above >= ike.half_open_max) {
+    table.fail("half_open_cookie_above", "must be less than half_open_max, or no cookie is ever asked for");
+  }
   ike.ike_sas_max = static_cast<std::uint32_t>(table.integer("ike_sas_max", 65'536, 1, 1'000'000));
   table.reject_unknown();
 }
@@ -316,7 +359,14 @@ Settings read_all(const TomlView& root) {
   card.reject_unknown();
 
   settings.outer = read_port(root.table("outer"));
-  settings.inner = read_port(root.table("inner"));
+  const TomlView inner = root.table("inner");
+  settings.inner = read_port(inner);
+  if (settings.inner.tap == settings.outer.tap) inner.fail("tap", "is outer.tap too");
+  const IpPrefix& outside = settings.outer.member_address;
+  if (outside.contains(settings.inner.member_address.first()) ||
+      settings.inner.member_address.contains(outside.first())) {
+    inner.fail("member_address", "is of a network that outer.member_address is in, too");
+  }
   settings.card_xrt.tap_outer = settings.outer.tap;
   settings.card_xrt.tap_inner = settings.inner.tap;
   read_ha(root.table("ha"), settings);

@@ -78,6 +78,7 @@ void Member::handle_broken(TimePoint now, const Broken& broken) {
 }
 
 void Member::lead(TimePoint now, Cause cause, std::uint32_t epoch, bool taking_back) {
+  if (left_) return;
   if (!config_.witness) return become_active(now, cause, epoch);
   if (!secure_activation(now)) return;
   lead_ = PendingLead{cause, epoch, taking_back};
@@ -210,6 +211,7 @@ Result<void, std::string> Member::want_role(TimePoint now, Role role) {
 }
 
 Result<void, std::string> Member::lead_alone(TimePoint now) {
+  if (left_) return Failure{std::string("this member is stopping")};
   if (role_ == Role::kActive) return Failure{std::string("this member is active")};
   if (link_.is_joined()) return Failure{std::string("the partner is connected: use takeover without --alone")};
   if (!may_lead()) return Failure{std::string("this member is in maintenance or told to stand by")};

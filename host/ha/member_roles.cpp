@@ -208,8 +208,10 @@ void Member::verdict(TimePoint now, Verdict verdict) {
     case Verdict::kTakeOver:
       if (role_ == Role::kStandby) {
         const std::uint32_t known = std::max(epoch_, hooks_.partner().epoch);
-        // Asked again: this may run later than the verdict was made. Too late: kActiveLost follows if nobody speaks.
-        if (in_sync_ && is_willing() && hooks_.eligible()) lead(now, Cause::kTakeover, known + 1);
+        // Asked again, and after the disk: this may run later than the verdict was made. Too late: kActiveLost follows
+        // if nobody speaks.
+        if (in_sync_ && is_willing() && secure_activation(now) && hooks_.eligible())
+          lead(now, Cause::kTakeover, known + 1);
       }
       break;
     case Verdict::kActiveLost:

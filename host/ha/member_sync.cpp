@@ -145,7 +145,7 @@ void Member::handle_hello(TimePoint now, const Hello& hello) {
     return;
   }
   // Both standby. A partner that was our active and came back has lost its state; ours is whole.
-  if (in_sync_ && may_lead() && hooks_.eligible()) {
+  if (in_sync_ && may_lead() && secure_activation(now) && hooks_.eligible()) {
     lead(now, Cause::kTakeover, epoch_ + 1);
     return;
   }

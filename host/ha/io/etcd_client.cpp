@@ -124,9 +124,12 @@ class Connection : public std::enable_shared_from_this<Connection> {
     if (closed_) return;
     lowest().expires_never();
     const auto& message = parser_->get();
-    if (!message.keep_alive()) closed_ = true;
+    const WitnessReply reply = read_answer(ask_, message.result_int(), message.body());
+    // A member of etcd that is cut off from the others answers at once that it cannot help: another one may.
+    const auto* failure = std::get_if<WitnessFailure>(&reply);
+    if (!message.keep_alive() || (failure != nullptr && !failure->lease_gone)) closed_ = true;
     const Done done = std::exchange(done_, nullptr);
-    if (done) done(read_answer(ask_, message.result_int(), message.body()));
+    if (done) done(reply);
   }
 
   void fail(const std::string& why) {

@@ -220,6 +220,66 @@ TEST_CASE("what may be left out takes defaults that pass the file's own checks")
   CHECK(settings.member.ike.peers[0].children[0].use == sad::kGcmUseLimits);
 }
 
+TEST_CASE("what was handed over is not taken back before the partner refuses it, however slow the timers", "[N7]") {
+  const Loader loader;
+  const auto with = [](const std::string& takeover, const std::string& lost) {
+    return changed("takeover_ms = 50\neligible_ms = 100\n",
+                   "takeover_ms = " + takeover + "\neligible_ms = 20000\n" + lost);
+  };
+  const auto safe = [](const Settings& settings) {
+    const ha::MemberConfig& member = settings.member;
+    // Its word that it stands by is younger than the last moment at which it would have taken the service on.
+    CHECK(member.handover_wait - member.heartbeat.takeover >= member.handover_wait * 3 / 4);
+    CHECK(member.heartbeat.lost - member.heartbeat.lease >= member.handover_wait * 3 / 4);
+    return member.handover_wait;
+  };
+  CHECK(safe(loader.good(kFull)) == std::chrono::seconds(1));
+  safe(loader.good(with("2000", "")));
+  safe(loader.good(with("50", "lost_ms = 200\n")));
+  safe(loader.good(with("10000", "lost_ms = 60000\n")));
+  CHECK(loader.error(with("50", "lost_ms = 199\n")) == "34: ha.lost_ms: must be at least four times takeover_ms (N7)");
+}
+
+TEST_CASE("values that cannot be meant together are refused") {
+  const Loader loader;
+  const std::string witness =
+      std::string("[witness]\nendpoints = [\"192.0.2.7:2379\"]\nttl_s = 2\ntimeout_ms = 1001\n");
+  const struct {
+    const char* from;
+    std::string to;
+    const char* error;
+  } mistakes[] = {
+      {"\"tdm-in\"", "\"tdm-out\"", "inner.tap: is outer.tap too"},
+      {"\"10.1.0.11/16\"\nvirtual_address = \"10.1.0.1/16\"", "\"192.0.0.11/16\"\nvirtual_address = \"192.0.0.1/16\"",
+       "inner.member_address: is of a network that outer.member_address is in, too"},
+      {"\"192.0.2.11/24\"", "\"192.0.2.0/24\"",
+       "outer.member_address: 192.0.2.0 is the network's own or its broadcast address"},
+      {"\"192.0.2.1/24\"", "\"192.0.2.255/24\"",
+       "outer.virtual_address: 192.0.2.255 is the network's own or its broadcast address"},
+      {"\"192.0.2.254\"", "\"192.0.2.1\"", "outer.gateway: is an address of the gateway that is configured here"},
+      {"partner = \"198.51.100.2:7001\"", "partner = \"198.51.100.2:0\"", "ha.partner: 198.51.100.2:0 has no port"},
+      {"partner = \"198.51.100.2:7001\"", "partner = \"0.0.0.0:7001\"", "ha.partner: 0.0.0.0:7001 is nobody's address"},
+      {"partner = \"198.51.100.2:7001\"", "partner = \"[2001:db8::2]:7001\"",
+       "ha.partner: is of another address family than listen"},
+      {"\"203.0.113.2:7002\"", "\"203.0.113.2:0\"", "ha.heartbeat_partner: 203.0.113.2:0 has no port"},
+      {"\"203.0.113.1:7002\"", "\"198.51.100.1:7002\"", "ha.heartbeat_local: \"198.51.100.1:7002\" is there twice"},
+      {"retransmit_max_ms = 30000", "retransmit_max_ms = 499",
+       "ike.retransmit_max_ms: must not be less than retransmit_first_ms"},
+      {"half_open_max = 10000", "half_open_max = 100",
+       "ike.half_open_cookie_above: must be less than half_open_max, or no cookie is ever asked for"},
+      {"[ike]\n", witness + "[ike]\n", "witness.timeout_ms: must be at most half of ttl_s"},
+  };
+  for (const auto& mistake : mistakes) {
+    INFO(mistake.from << " -> " << mistake.to);
+    const std::string error = loader.error(changed(mistake.from, mistake.to));
+    CHECK(error.substr(error.find(' ') + 1) == mistake.error);
+  }
+  std::string listener = changed("id = 1", "id = 2", changed("partner_id = 2", "partner_id = 1"));
+  CHECK(loader.error(changed("listen = \"198.51.100.1:7001\"", "listen = \"198.51.100.1:0\"", listener))
+            .find("ha.listen: 198.51.100.1:0 has no port") != std::string::npos);
+  loader.good(changed("listen = \"198.51.100.1:7001\"", "listen = \"198.51.100.1:0\""));
+}
+
 TEST_CASE("every mistake is told with its line and key") {
   const struct {
     const char* from;

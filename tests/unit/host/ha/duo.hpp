@@ -4,6 +4,7 @@
 
 #include <array>
 #include <catch2/catch.hpp>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -17,16 +18,18 @@ namespace tandem::ha::test {
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-// A disk that can be full.
+// A disk that can be full, or slow.
 class Disk final : public IncarnationStore {
  public:
   std::uint64_t durable() const override { return durable_; }
   Result<void, StoreError> reserve(std::uint64_t activation) override {
     if (full) return Failure{StoreError{StoreErrc::kIo, "no space left on device"}};
+    if (on_reserve) on_reserve();
     durable_ = activation;
     return {};
   }
   bool full = false;
+  std::function<void()> on_reserve;  // while it is at work
 
  private:
   std::uint64_t durable_ = 0;
@@ -61,7 +64,7 @@ class Duo {
       side[i].card = std::move(*made);
       side[i].card->set_now(to_ns(now));
       Member::Hooks hooks;
-      hooks.eligible = [] { return false; };
+      hooks.eligible = [this, i] { return eligible[i]; };
       hooks.partner = [this, i] {
         const HeartbeatFacts& other = side[1 - i].facts;
         const TimePoint heard = !connected ? TimePoint::min() : deaf ? last_heard : now;
@@ -141,6 +144,7 @@ class Duo {
   bool cut = false;   // the session carries nothing
   bool deaf = false;  // for heartbeats, since last_heard
   TimePoint last_heard = now;
+  std::array<bool, 2> eligible{};
   std::array<bool, 2> ungranted{};  // whose view lacks the partner's grant
   std::array<MemberConfig, 2> config;
   std::array<Side, 2> side;

@@ -267,6 +267,39 @@ TEST_CASE("the active knows the number that its standby would go active with, sh
   CHECK(std::get<Hello>(*frame).activations[1] == duo.side[1].store->durable());
 }
 
+TEST_CASE("the leave to take over is asked for after the disk has done its work, however slow it was", "[N7]") {
+  const bool slow = GENERATE(true, false);
+  Duo duo;
+  duo.start();
+  // No activation number is at hand at the takeover: the disk was full when one should have been reserved.
+  duo.side[0].store->full = true;
+  REQUIRE(duo.a().take_over(duo.now).ok());
+  duo.settle();
+  REQUIRE(duo.b().role() == Role::kActive);
+  REQUIRE(duo.a().in_sync());
+  duo.side[0].store->full = false;
+  duo.eligible[0] = true;
+  duo.side[0].store->on_reserve = [&duo, slow] { duo.eligible[0] = !slow; };
+  duo.a().verdict(duo.now, Verdict::kTakeOver);
+  CHECK((duo.a().role() == Role::kActive) == !slow);
+}
+
+TEST_CASE("a member that has said goodbye does not lead any more, whatever it hears then", "[N7]") {
+  Duo duo;
+  duo.start();
+  duo.cut = true;
+  // The session is new: neither has heard the other's hello.
+  for (auto& side : duo.side) side.member->session_down(duo.now);
+  duo.b().set_maintenance(duo.now, true);
+  for (auto& side : duo.side) side.member->session_up(duo.now);
+  duo.a().leave(duo.now);
+  duo.cut = false;
+  duo.pump();
+  CHECK(duo.a().role() == Role::kStandby);
+  CHECK_FALSE(duo.a().lead_alone(duo.now).ok());
+  CHECK(duo.a().role() == Role::kStandby);
+}
+
 TEST_CASE("with an external manager nobody leads unasked, and a wish for a healthy pair is a handover") {
   Duo duo;
   for (MemberConfig& config : duo.config) config.external = true;

@@ -151,11 +151,33 @@ TEST_CASE("what is no whole HTTP answer is a failure, and the next endpoint is a
   }
 }
 
-TEST_CASE("an answer that is read but means nothing is a failure on a connection that goes on") {
+TEST_CASE("a member of etcd that answers, and cannot help, is left for the next one") {
+  const std::string refusals[] = {
+      with_length("[]"),
+      "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 43\r\n\r\n{\"error\":\"etcdserver: no leader\",\"code\":14}",
+      with_length(R"({"error":{"grpc_code":14,"message":"etcdserver: no leader"}})"),
+      "HTTP/1.1 302 Found\r\nLocation: http://192.0.2.1/\r\nContent-Length: 0\r\n\r\n",
+  };
+  for (const std::string& refusal : refusals) {
+    INFO(refusal);
+    Scene scene;
+    scene.first.answers = {{refusal, false, 0}};
+    scene.second.answers = {{with_length(kBody), false, 0}};
+    CHECK(scene.fails());
+    CHECK(scene.second.requests == 0);
+    scene.client->ask(LeaseGrant{3}, [](const WitnessReply&) {});
+    while (scene.first.requests + scene.second.requests < 2) scene.loop.run_one();
+    CHECK(scene.second.requests == 1);
+  }
+}
+
+TEST_CASE("that a lease is gone is an answer: the connection is kept") {
   Scene scene;
-  scene.first.answers = {{with_length("[]"), false, 0}, {with_length(kBody), false, 0}};
+  scene.first.answers = {
+      {with_length(R"({"error":{"grpc_code":5,"message":"etcdserver: requested lease not found"}})"), false, 0},
+      {with_length(kBody), false, 0}};
   CHECK(scene.fails());
-  CHECK(std::holds_alternative<LeaseAnswer>(scene.ask()));
+  CHECK(!scene.fails());
   CHECK(scene.first.connections == 1);
 }
 
