@@ -186,7 +186,12 @@ void Worker::drain_injects() {
     const std::uint64_t before = protected_total();
     const std::uint32_t count = pipeline_.process_injected(batch_.packets.data(), card::kBatchMax, clock_());
     injects_wait_ = count == card::kBatchMax;
-    dispatch(count, protected_total() != before);
+    bool gated = protected_total() != before;
+    for (std::uint32_t i = 0; i < count && !gated; ++i) {
+      const card::Packet& packet = batch_.packets[i];
+      gated = packet.verdict == card::Verdict::kSend && pipeline_.speaks_for_virtual(packet.out_port, packet);
+    }
+    dispatch(count, gated);
   }
 }
 

@@ -236,6 +236,13 @@ void Ledger::on_inbound(TimePoint now, std::uint32_t spi_in, std::uint64_t edge)
   impl_->enqueue(spi_in, *pair);
 }
 
+void Ledger::catch_up(TimePoint now, std::uint32_t spi_in, const CountersNow& counters) {
+  const Pair* pair = impl_->find(spi_in);
+  if (pair == nullptr) return;
+  if (counters.out_next >= pair->out.notify_at()) on_outbound(now, spi_in, counters.out_next);
+  if (counters.in_edge >= pair->in.notify_at()) on_inbound(now, spi_in, counters.in_edge);
+}
+
 void Ledger::raise_floor(TimePoint now, std::uint32_t spi_in, std::uint64_t to) {
   Pair* pair = impl_->find(spi_in);
   if (pair == nullptr) return;

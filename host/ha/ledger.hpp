@@ -57,6 +57,8 @@ class Ledger {
   // marks the SA for reservation. A bound_hit beyond the bound reserves from the packet's number on, at once.
   void on_outbound(TimePoint now, std::uint32_t spi_in, std::uint64_t next);
   void on_inbound(TimePoint now, std::uint32_t spi_in, std::uint64_t edge);
+  // What on_outbound() and on_inbound() would have been told, had the card had room for its events.
+  void catch_up(TimePoint now, std::uint32_t spi_in, const CountersNow& counters);
   // The outbound number is to rise to `to` at least (RFC 6311 5.2): reserves from there, and the card gets a floor.
   void raise_floor(TimePoint now, std::uint32_t spi_in, std::uint64_t to);
   // Reservations that are due, at most `max`; each is then in flight until acknowledged() or abandon().

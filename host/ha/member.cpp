@@ -285,12 +285,22 @@ void Member::hold_beyond(TimePoint now, const driver::PuntView& punt) {
   if (!packet || !credit) return;
   const std::size_t esp = packet->header.protocol == wire::kProtocolUdp ? wire::kUdpHeaderOctets : 0;
   if (packet->payload.size() < esp + 8) return;
-  std::uint32_t low = 0;
-  for (std::size_t i = 4; i < 8; ++i) low = low << 8 | packet->payload[esp + i];
-  // The card authenticated the number, and it is at most a window away from the bound: its high half is the bound's,
-  // or the next one.
-  std::uint64_t number = (credit->in_bound & ~std::uint64_t{0xffffffff}) | low;
-  if (number + (std::uint64_t{1} << 31) < credit->in_bound) number += std::uint64_t{1} << 32;
+  const auto word = [&](std::size_t at) {
+    std::uint32_t value = 0;
+    for (std::size_t i = 0; i < 4; ++i) value = value << 8 | packet->payload[esp + at + i];
+    return value;
+  };
+  // The slot may have another SA by now, whose numbers this packet says nothing of.
+  if (word(0) != *spi) return;
+  // The card authenticated the number, and it is close to the bound: its high half is the bound's, the next one, or,
+  // where the bound has risen since, the one before.
+  constexpr std::uint64_t kHalf = std::uint64_t{1} << 31;
+  std::uint64_t number = (credit->in_bound & ~std::uint64_t{0xffffffff}) | word(4);
+  if (number + kHalf < credit->in_bound) {
+    number += 2 * kHalf;
+  } else if (number >= 2 * kHalf && number - kHalf >= credit->in_bound) {
+    number -= 2 * kHalf;
+  }
   if (number >= credit->in_bound) ledger_->on_inbound(now, *spi, number);
   beyond_.hold(*spi, number, punt.packet);
   // The bound may have risen since the card looked.

@@ -236,6 +236,7 @@ class Member final : private ike::ChildSlots {
   void tell_usage(TimePoint now, const std::vector<UsageEntry>& entries);
   void tell_all_usage(TimePoint now);
   void report_usage(const ike::IkeSaState& state, std::vector<UsageEntry>& entries);
+  void look_for_lost_events(TimePoint now, std::uint32_t spi_in, const Use& card);
   void look_at_use(TimePoint now, std::uint32_t spi_in, bool tell, std::vector<UsageEntry>& entries);
   void rekey_worn(TimePoint now);
   void scan_usage(TimePoint now);
@@ -356,8 +357,11 @@ class Member final : private ike::ChildSlots {
 
   UsageBook usage_;
   std::uint32_t partner_schema_ = 0;
-  std::uint32_t usage_cursor_ = 0;        // by spi_in: the last one looked at
-  std::vector<std::uint32_t> worn_;       // children without ESN whose numbers go to the end
+  std::uint32_t usage_cursor_ = 0;                       // by spi_in: the last one looked at
+  std::uint64_t events_lost_ = 0;                        // as the card counted when the round of looks began
+  bool looks_for_lost_ = false;                          // in this round
+  std::vector<std::pair<std::uint32_t, bool>> expired_;  // children whose limits of use were met; true: the hard ones
+  std::vector<std::uint32_t> worn_;                      // children without ESN whose numbers go to the end
   std::optional<std::uint32_t> carried_;  // after a takeover: the use by others is reckoned up to this spi_in
   std::deque<std::uint32_t> relimits_;    // reckoned, but the card is yet to learn the limits of use
 

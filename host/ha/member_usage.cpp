@@ -79,6 +79,20 @@ void Member::tell_usage(TimePoint now, const std::vector<UsageEntry>& entries) {
   }
 }
 
+// What the card raises once and no more: credit asked for, and lifetimes (a full ring of events blocks nothing, but
+// what found no room in it is lost).
+void Member::look_for_lost_events(TimePoint now, std::uint32_t spi_in, const Use& card) {
+  ledger_->catch_up(now, spi_in, {card.out_next, card.in_edge});
+  const std::uint32_t index = card::spi_index(spi_in);
+  const auto out = card_.outbound_state(index);
+  const auto in = card_.inbound_state(index);
+  std::uint32_t raised = 0;
+  if (out && sad_.pair_at(index, out->instance) == spi_in) raised |= out->raised;
+  if (in && sad_.pair_at(index, in->instance) == spi_in) raised |= in->raised;
+  const bool hard = (raised & (card::kRaisedHard | card::kRaisedExhausted)) != 0;
+  if (hard || (raised & card::kRaisedSoft) != 0) expired_.emplace_back(spi_in, hard);
+}
+
 // One SA: told if it has moved, proof of life if it received, rekeyed before its numbers run out.
 void Member::look_at_use(TimePoint now, std::uint32_t spi_in, bool tell, std::vector<UsageEntry>& entries) {
   const auto credit = ledger_->in_force(spi_in);
@@ -88,11 +102,13 @@ void Member::look_at_use(TimePoint now, std::uint32_t spi_in, bool tell, std::ve
   if (card.in_packets != seen) ike_.note_inbound_traffic(now, spi_in);
   seen = card.in_packets;
   if (auto entry = tell ? usage_.report(spi_in, credit->instance, card) : std::nullopt) entries.push_back(*entry);
+  if (looks_for_lost_) look_for_lost_events(now, spi_in, card);
   if (card.out_next >= kSoftSequence && card.out_next <= 0xffffffffu) worn_.push_back(spi_in);
 }
 
 // Asked only where it matters: an SA with ESN has other numbers to spare.
 void Member::rekey_worn(TimePoint now) {
+  for (const auto& [spi, hard] : std::exchange(expired_, {})) apply(now, ike_.handle_child_expired(now, spi, hard));
   for (const std::uint32_t spi : std::exchange(worn_, {})) {
     const auto owner = owners_.find(spi);
     const ike::IkeSaState* state = owner != owners_.end() ? ike_.state(owner->second) : nullptr;
@@ -116,6 +132,8 @@ void Member::scan_usage(TimePoint now) {
   }
   if (at == owners_.end()) {
     usage_cursor_ = 0;
+    looks_for_lost_ = card_.counter(card::Counter::kEventsLost) != events_lost_;
+    events_lost_ = card_.counter(card::Counter::kEventsLost);
     usage_round_ = std::max(usage_round_ + kUsagePeriod, now + kUsageSlice);
     if (usage_round_ > now + kUsagePeriod) usage_round_ = now + kUsagePeriod;
     usage_deadline_ = usage_round_;

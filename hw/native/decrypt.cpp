@@ -42,7 +42,7 @@ bool Pipeline::Impl::open_lookup(const Batch& batch, OpenWork& work) {
   in.flags = work.policy->flags;
   const Outcome outcome = spi_lookup(in);
   if ((in.flags & kSaValid) == 0 && inbound_keys.holds(work.slot)) {
-    inbound_keys.wipe(work.slot);
+    inbound_keys.wipe_later(work.slot);
   }
   if (outcome.fate != Fate::kContinue) {
     open_unknown(batch, work);

@@ -26,7 +26,7 @@ bool Pipeline::Impl::seal_lookup(const Batch& batch, SealWork& work) {
   in.inner_octets = work.octets;
   const Outcome outcome = sa_lookup(in);
   if ((in.flags & kSaValid) == 0 && outbound_keys.holds(work.slot)) {
-    outbound_keys.wipe(work.slot);
+    outbound_keys.wipe_later(work.slot);
   }
   if (outcome.fate != Fate::kContinue) {
     finish(batch, *work.packet, outcome, work.ip, work.octets, work.slot);

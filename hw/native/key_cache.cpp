@@ -25,7 +25,9 @@ KeyCache::KeyCache(const GcmEngine& engine, std::uint32_t slots)
       stride_(sizeof(Line) + GcmEngine::key_octets()),
       octets_(std::size_t{slots} * 2 * stride_ + slots),
       blocks_(nullptr),
-      occupied_(nullptr) {
+      occupied_(nullptr),
+      noted_(),
+      noted_count_(0) {
   // Anonymous pages cost nothing until a key is put in, and stay out of core dumps.
   void* memory = mmap(nullptr, octets_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (memory == MAP_FAILED) {

@@ -34,10 +34,24 @@ class KeyCache {
   // True when something of `slot` is expanded here.
   bool holds(std::uint32_t slot) const { return occupied_[slot] != 0; }
 
-  // Wipes both copies of `slot`.
+  // Wipes both copies of `slot`. Not while a batch runs whose jobs may still read them.
   void wipe(std::uint32_t slot);
 
+  // Wipes `slot` at the next wipe_noted(), which ends the batch. What finds no room is left to the caller's sweep.
+  void wipe_later(std::uint32_t slot) {
+    if (noted_count_ < kNotedMax) {
+      noted_[noted_count_++] = slot;
+    }
+  }
+  void wipe_noted() {
+    while (noted_count_ != 0) {
+      wipe(noted_[--noted_count_]);
+    }
+  }
+
  private:
+  static constexpr std::uint32_t kNotedMax = 64;
+
   struct alignas(64) Line {
     std::uint32_t generation;
     std::uint32_t instance;
@@ -55,6 +69,8 @@ class KeyCache {
   std::size_t octets_;
   std::uint8_t* blocks_;
   std::uint8_t* occupied_;
+  std::uint32_t noted_[kNotedMax];
+  std::uint32_t noted_count_;
 };
 
 }  // namespace card

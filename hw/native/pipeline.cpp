@@ -89,6 +89,8 @@ void Pipeline::Impl::end() {
 
 // One slot a batch: an SA that was taken out and is never asked for again loses its expanded key too.
 void Pipeline::Impl::sweep_keys() {
+  outbound_keys.wipe_noted();
+  inbound_keys.wipe_noted();
   sweep_slot = sweep_slot + 1 < slots ? sweep_slot + 1 : 0;
   if (outbound_keys.holds(sweep_slot)) {
     const OutboundSlot& slot = outbound[sweep_slot];

@@ -96,6 +96,26 @@ std::array<std::uint8_t, 60> inner_frame(const std::array<std::uint8_t, 6>& mac)
   return frame;
 }
 
+constexpr card::Address kVirtual{{192, 0, 2, 1}};
+constexpr card::Address kMember{{192, 0, 2, 11}};
+
+// An IPv4 packet of `source` to the flow's target.
+std::array<std::uint8_t, 46> packet_from(const card::Address& source) {
+  const auto frame = inner_frame({});
+  std::array<std::uint8_t, 46> packet{};
+  std::copy_n(frame.begin() + 14, packet.size(), packet.begin());
+  std::copy_n(source.octets, 4, packet.begin() + 12);
+  std::uint32_t sum = 0;
+  packet[10] = packet[11] = 0;
+  for (std::size_t i = 0; i < 20; i += 2) {
+    sum += static_cast<std::uint32_t>(packet[i] << 8 | packet[i + 1]);
+  }
+  sum = (sum & 0xffff) + (sum >> 16);
+  packet[10] = static_cast<std::uint8_t>(~sum >> 8);
+  packet[11] = static_cast<std::uint8_t>(~sum);
+  return packet;
+}
+
 // Lets one flow pass from inner to outer while the card may speak.
 void open_a_flow(HostView& host, const std::array<std::uint8_t, 6>& outer_mac,
                  const std::array<std::uint8_t, 6>& inner_mac) {
@@ -104,6 +124,11 @@ void open_a_flow(HostView& host, const std::array<std::uint8_t, 6>& outer_mac,
   std::copy(inner_mac.begin(), inner_mac.end(), config.ports[1].mac);
   config.ports[0].mtu = 1500;
   config.ports[1].mtu = 1500;
+  config.ports[0].address_count = 2;
+  config.ports[0].virtual_mask = 1;
+  config.ports[0].addresses[0] = kVirtual;
+  config.ports[0].addresses[1] = kMember;
+  config.ports[0].families[0] = config.ports[0].families[1] = card::kFamilyIpv4;
   REQUIRE(host.configure(config).ok());
   card::FlowKey key{};
   key.family = card::kFamilyIpv4;
@@ -142,6 +167,11 @@ class Bench {
     thread_.join();
   }
   bool send() { return ::send(source_.get(), frame_.data(), frame_.size(), 0) == static_cast<ssize_t>(frame_.size()); }
+  bool inject_from(const card::Address& source) {
+    const bool taken = host.inject(card::InjectKind::kIpPacket, card::Port::kOuter, packet_from(source)).ok();
+    const std::uint64_t one = 1;
+    return taken && ::write(doorbell_.get(), &one, sizeof(one)) == sizeof(one);
+  }
   bool arrives(int wait_ms) {
     pollfd readable{target_.get(), POLLIN, 0};
     std::array<std::uint8_t, 2048> frame{};
@@ -192,6 +222,28 @@ TEST_CASE("a batch worked before the lease ended does not leave after it", "[sof
   CHECK_FALSE(bench.arrives(300));
   bench.stop();
   CHECK(bench.host.counter(card::Counter::kBypassed) == 2);
+  CHECK(bench.host.counter(card::Counter::kDropLease) == 1);
+}
+
+TEST_CASE("what the host injects in a virtual address's name does not leave after the lease ended", "[soft][N7]") {
+  if (!may_make_namespaces("soft card worker")) {
+    WARN("skipped: soft card worker");
+    return;
+  }
+  clock_now = kDeadline - 10;
+  clock_step = 0;
+  Bench bench;
+  bench.start();
+  CHECK(bench.inject_from(kVirtual));
+  CHECK(bench.arrives(2000));
+  // Taken off the ring at 10 before the deadline, sent at the deadline: it stays.
+  clock_step = 10;
+  CHECK(bench.inject_from(kVirtual));
+  CHECK_FALSE(bench.arrives(300));
+  // The member's own address may speak at any time.
+  CHECK(bench.inject_from(kMember));
+  CHECK(bench.arrives(2000));
+  bench.stop();
   CHECK(bench.host.counter(card::Counter::kDropLease) == 1);
 }
 

@@ -29,6 +29,47 @@ void commit_forever(Rig& rig, const OutboundPolicy (&policies)[2], const std::at
 
 }  // namespace
 
+TEST_CASE("an SA that is taken out amid a batch seals nothing by a key that is wiped", "[N1]") {
+  Rig left(true);
+  Rig right(false);
+  right.add_inbound(0);
+  left.add_outbound(0);
+  OutboundSlot& slot = left.outbound(0);
+  const std::vector<Octets> frames(kBatchMax, left.inner_frame(0));
+  std::uint64_t sealed_total = 0;
+  std::uint32_t cut_batches = 0;
+  for (std::uint32_t round = 0; round < 400 || (cut_batches == 0 && round < 20000); ++round) {
+    // The spare copy is all zero, as a removal writes it: it comes into force once the batch has begun to seal.
+    slot.policy[(slot.generation + 1) & 1u] = OutboundPolicy{};
+    const std::uint64_t before = slot.state.packets;
+    std::atomic<bool> ready{false};
+    std::thread host([&] {
+      ready = true;
+      while (__atomic_load_n(&slot.state.packets, __ATOMIC_ACQUIRE) == before) {
+      }
+      __atomic_store_n(&slot.generation, slot.generation + 1, __ATOMIC_RELEASE);
+    });
+    while (!ready) {
+    }
+    std::vector<Octets> sealed;
+    for (const Result& result : left.process(Port::kInner, frames)) {
+      if (result.verdict == Verdict::kSend) {
+        sealed.push_back(right.to_outer(result.packet()));
+      }
+    }
+    host.join();
+    cut_batches += sealed.size() < frames.size() ? 1 : 0;
+    sealed_total += sealed.size();
+    right.process(Port::kOuter, sealed);
+    left.take_events();
+    left.take_punts();
+    right.take_events();
+    left.commit(0, left.outbound_policy(0, {}), Rig::credit({}));
+  }
+  REQUIRE(cut_batches > 0);
+  REQUIRE(right.counter(Counter::kOpened) == sealed_total);
+}
+
 TEST_CASE("packets sealed while the host commits carry one policy, key and SPI together", "[N2]") {
   Rig left(true);
   Rig right(false);
