@@ -320,6 +320,7 @@ void handle_rekey_ike_response(Engine& engine, Turn& turn, LiveSa& sa, const Pen
   const bool made = answer != nullptr && ke != nullptr && nonce != nullptr && find_error(payloads) == nullptr;
   // The peer's own, which crossed it, has come to count since.
   const bool redundant = sa.state.phase == IkePhase::kReplaced && !sa.state.successor;
+  if (redundant) sa.close_at = std::min(sa.close_at, turn.now + kDeleteAwaited);
   if (redundant && !(made && sa.dh)) return;
   if (!made) {
     handle_error(engine, turn, sa, find_error(payloads));

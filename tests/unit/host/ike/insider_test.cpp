@@ -275,6 +275,24 @@ TEST_CASE("what the peer does to children on its new IKE SA tells that ours, whi
   CHECK(children(theirs) == held);
 }
 
+TEST_CASE("an IKE SA whose children have moved on is deleted by a survivor too, if the peer forgets to",
+          "[insider][REK-007][N4]") {
+  World world;
+  world.connect();
+  world.add_standby(world.b);
+  Insider peer(world);
+  const LocalSpi old = peer.spi_at_site();
+  world.perform(world.b, world.b.core().rekey_ike(world.now, old).value());
+  const auto next = peer.rekey_ike();
+  REQUIRE(next != nullptr);
+  next->delete_child(only_child(world.b).spi_out);
+  world.take_over(world.b);
+  peer.answer({notify(wire::NotifyType::kTemporaryFailure)});
+  REQUIRE(world.b.core().state(old)->phase == IkePhase::kReplaced);
+  world.run_for(seconds(61));
+  CHECK(world.b.core().state(old)->phase == IkePhase::kDeleting);
+}
+
 TEST_CASE("an IKE SA that is closed during its rekey is closed, not only replaced", "[REK-004]") {
   World world;
   world.connect();
