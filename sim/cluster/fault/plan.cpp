@@ -239,6 +239,14 @@ void draw_leadership(Dice& dice, Plan& plan) {
   in_order(plan);
 }
 
+// Peers on the other side of an ocean, or behind a bad line: exchanges take so long that much crosses them.
+void draw_distance(Dice& dice, Plan& plan) {
+  if (!dice.chance(15)) return;
+  plan.outer.delay_max = milliseconds(dice.chance(50) ? 20 : 80);
+  const double loss[] = {0, 2, 5, 10};
+  if (!plan.single) plan.outer.loss_percent = loss[dice.below(4)];
+}
+
 Temperament draw_temperament(Dice& dice) {
   constexpr std::array kTable{Temperament::kFull,       Temperament::kFull,   Temperament::kMessageIds,
                               Temperament::kMessageIds, Temperament::kPlain,  Temperament::kCluster,
@@ -313,6 +321,8 @@ Plan draw_plan(std::uint64_t seed) {
   draw_wide(wide_dice, plan);
   Dice leadership_dice(seed * 0xc2b2ae3d27d4eb4f + 9);
   draw_leadership(leadership_dice, plan);
+  Dice distance_dice(seed * 0xe7037ed1a0b428db + 11);
+  draw_distance(distance_dice, plan);
   set_ends(plan);
   return plan;
 }
