@@ -130,6 +130,7 @@ struct HeartbeatCore::Impl {
   // Active.
   bool lapsed = false;
   bool deposed = false;
+  bool late = false;                      // of a takeover: eligibility had ended when we were told
   bool grant_blocked = false;             // since kPartnerLost
   TimePoint awake_since{};                // of the lapse: we woke, or were cut off
   std::optional<TimePoint> echoed;        // send time of our newest heartbeat that the partner echoed
@@ -225,7 +226,7 @@ struct HeartbeatCore::Impl {
   void settle_lease(TimePoint deadline, HeartbeatStep& step) {
     give_lease(step, to_ns(std::max(deadline, TimePoint{})));
     if (!lapsed) return;
-    lapsed = false;
+    lapsed = late = false;
     rearm(Verdict::kLeaseLapsed);
     raise(step, Verdict::kLeaseBack);
   }
@@ -276,9 +277,10 @@ struct HeartbeatCore::Impl {
   void send(TimePoint now, Session& to, bool answer, HeartbeatStep& step) {
     Message message;
     message.member = config.member;
-    message.flags = static_cast<std::uint8_t>((is_active() ? kFlagActive : 0u) | (facts.solo ? kFlagSolo : 0u) |
-                                              ((is_active() ? grants() : facts.in_sync) ? kFlagInSync : 0u) |
-                                              (answer ? kFlagAnswer : 0u) | (facts.may_lead ? 0u : kFlagMayNotLead));
+    message.flags =
+        static_cast<std::uint8_t>((is_active() && !late ? kFlagActive : 0u) | (facts.solo ? kFlagSolo : 0u) |
+                                  ((is_active() ? grants() : facts.in_sync) ? kFlagInSync : 0u) |
+                                  (answer ? kFlagAnswer : 0u) | (facts.may_lead ? 0u : kFlagMayNotLead));
     message.epoch = facts.epoch;
     message.activation = facts.activation;
     message.number = ++to.sent;
@@ -336,12 +338,20 @@ struct HeartbeatCore::Impl {
         eligible_until = std::max(eligible_until.value_or(until), until);
       }
     }
-    if (is_active() && partner_active && partner_ranks_higher()) {
-      deposed = true;
-      raise(step, Verdict::kDeposed);
-    }
+    if (is_active() && partner_active && (late || partner_ranks_higher())) depose(step);
     renew(now, step);
     if ((message.flags & kFlagAnswer) == 0 || behind_gap) send(now, from, true, step);
+  }
+
+  // The partner may have been echoed since eligibility ended, or have gone solo.
+  void begin_late(TimePoint now, HeartbeatStep& step) {
+    late = lapsed = true;
+    awake_since = now;
+    if (view.heard && view.role == Role::kActive && silence < config.takeover) depose(step);
+  }
+  void depose(HeartbeatStep& step) {
+    deposed = true;
+    raise(step, Verdict::kDeposed);
   }
 
   bool partner_ranks_higher() const {
@@ -349,16 +359,18 @@ struct HeartbeatCore::Impl {
            std::tuple(facts.epoch, facts.activation, config.member);
   }
 
-  void change_facts(const HeartbeatFacts& changed) {
+  void change_facts(TimePoint now, const HeartbeatFacts& changed, HeartbeatStep& step) {
+    const bool was_eligible = eligible(now);
     const HeartbeatFacts before = std::exchange(facts, changed);
     if (before.role != facts.role) {
       raised.fill(false);
-      lapsed = deposed = grant_blocked = false;
+      lapsed = deposed = late = grant_blocked = false;
       eligible_until.reset();
       // A lease of an earlier time in this role is no lapse. `granted` stays: what the partner may do has not changed.
       lease_ns.reset();
+      if (is_active() && facts.took_over && !was_eligible) begin_late(now, step);
     }
-    if (deposed && !(view.role == Role::kActive && partner_ranks_higher())) {
+    if (deposed && !late && !(view.role == Role::kActive && partner_ranks_higher())) {
       deposed = false;
       rearm(Verdict::kDeposed);
     }
@@ -391,7 +403,7 @@ HeartbeatStep HeartbeatCore::set_facts(TimePoint now, const HeartbeatFacts& fact
   HeartbeatStep step;
   now = impl_->advance(now, step);
   if (facts != impl_->facts) {
-    impl_->change_facts(facts);
+    impl_->change_facts(now, facts, step);
     impl_->heartbeat(now, step);
   }
   impl_->renew(now, step);

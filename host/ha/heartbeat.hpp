@@ -17,6 +17,9 @@
 //   active echoed while granting) + eligible. The active grants while facts.in_sync; it may go solo only when
 //   the last number that it echoed while granting was received longer than eligible * 17/16 ago.
 // - A partner that is active with a higher (epoch, activation, member) deposes us at once: lease 0.
+// - A takeover that we are told of when eligibility has ended already (main loop or process were held up) is not said
+//   to anybody until its ground is clear: an active partner, whatever its rank, deposes us, as it may have gone on
+//   alone; one that stays silent for `takeover`, or stands by, gives way.
 #pragma once
 
 #include <cstdint>
@@ -48,6 +51,8 @@ struct HeartbeatFacts {
   std::uint32_t epoch = 0;
   std::uint64_t activation = 0;
   bool may_lead = true;  // standby: an operator or manager lets us go active
+  // Active: by eligible(), which must still be true when the heartbeat is told (the main loop may have been held up).
+  bool took_over = false;
   friend bool operator==(const HeartbeatFacts&, const HeartbeatFacts&) = default;
 };
 

@@ -263,7 +263,7 @@ class Member final : private ike::ChildSlots {
   // Goes active; with a witness once it agrees. `taking_back`: what was handed over and not taken.
   void lead(TimePoint now, Cause cause, std::uint32_t epoch, bool taking_back = false);
   bool may_still_lead(TimePoint now, const PendingLead& pending) const;
-  void become_active(TimePoint now, Cause cause, std::uint32_t epoch);
+  void become_active(TimePoint now, Cause cause, std::uint32_t epoch, bool taking_back = false);
   void step_down(TimePoint now, const std::string& why);
   void forget_all();
   void begin_handover(TimePoint now);
@@ -317,6 +317,7 @@ class Member final : private ike::ChildSlots {
   Partnership partnership_ = Partnership::kSolo;
   bool in_sync_ = false;  // standby: may take over
   bool hello_seen_ = false;
+  bool took_over_ = false;  // active: by eligible()
   std::uint32_t epoch_ = 0;
   std::uint64_t activation_ = 0;  // in use
   std::uint64_t reserved_ = 0;    // durable, unused; 0: none

@@ -79,7 +79,7 @@ void Member::handle_broken(TimePoint now, const Broken& broken) {
 
 void Member::lead(TimePoint now, Cause cause, std::uint32_t epoch, bool taking_back) {
   if (left_) return;
-  if (!config_.witness) return become_active(now, cause, epoch);
+  if (!config_.witness) return become_active(now, cause, epoch, taking_back);
   if (!secure_activation(now)) return;
   lead_ = PendingLead{cause, epoch, taking_back};
   output_.claim = WitnessClaim{reserved_, cause == Cause::kTakeover && !taking_back, taking_back};
@@ -100,7 +100,7 @@ void Member::witness(TimePoint now, const WitnessEvent& event) {
     const auto pending = std::exchange(lead_, std::nullopt);
     if (pending && granted->activation == reserved_ && may_still_lead(now, *pending)) {
       refusal_.clear();
-      return become_active(now, pending->cause, pending->epoch);
+      return become_active(now, pending->cause, pending->epoch, pending->taking_back);
     }
     log_.warning("the witness agreed too late");
     output_.release = true;

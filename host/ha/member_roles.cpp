@@ -65,6 +65,7 @@ void Member::set_facts() {
   facts.epoch = epoch_;
   facts.activation = activation_;
   facts.may_lead = may_lead();
+  facts.took_over = role_ == Role::kActive && took_over_;
   output_.facts = facts;
   set_token_time();
   if (config_.witness) output_.witness = WitnessFacts{role_ == Role::kActive, activation_, handed_from_};
@@ -90,7 +91,7 @@ void Member::forget_all() {
   flows_to_tell_.clear();
 }
 
-void Member::become_active(TimePoint now, Cause cause, std::uint32_t epoch) {
+void Member::become_active(TimePoint now, Cause cause, std::uint32_t epoch, bool taking_back) {
   settle_handover(now);
   if (!secure_activation(now)) {
     if (role_ == Role::kActive) step_down(now, "it cannot go on under a new activation number");
@@ -102,6 +103,7 @@ void Member::become_active(TimePoint now, Cause cause, std::uint32_t epoch) {
   known_activations_[config_.id - 1u] = std::max(known_activations_[config_.id - 1u], activation_);
   epoch_ = epoch;
   role_ = Role::kActive;
+  took_over_ = cause == Cause::kTakeover && !taking_back;
   pending_slots_.clear();  // from here on the IKE core gives them back itself
   partnership_ = cause == Cause::kHandover ? Partnership::kPaired : Partnership::kSolo;
   in_sync_ = false;

@@ -257,6 +257,47 @@ TEST_CASE("an active that comes back right after the verdict is not echoed until
   CHECK_FALSE(has(c.active.handle_datagram(at(ms), answer.datagrams.at(0)), Verdict::kLeaseBack));
 }
 
+TEST_CASE("a takeover that the heartbeat is told of too late does not speak beside the active", "[N2][N3][N7]") {
+  // The main loop had the leave, and was held up, or all of us was: eligibility, 100 ms from the last echo, is over.
+  Couple c;
+  c.run(0, 100);
+  for (int ms = 105; ms <= 155; ms += 5) c.standby.tick(at(ms));
+  REQUIRE(c.standby.eligible(at(160)));
+  const HeartbeatFacts took_over{Role::kActive, true, false, 2, 9, true, true};
+  SECTION("in time it speaks at once") {
+    const HeartbeatStep step = c.standby.set_facts(at(195), took_over);
+    CHECK(step.lease_deadline_ns == to_ns(at(235)));
+  }
+  SECTION("an active that is heard goes on: it is not deposed, we are") {
+    const bool before = GENERATE(true, false);
+    INFO((before ? "heard before we were told" : "heard after"));
+    HeartbeatStep heard, told;
+    const auto hear = [&] { heard = c.standby.handle_datagram(at(260), c.active.tick(at(260)).datagrams.at(0)); };
+    if (before) hear();
+    told = c.standby.set_facts(at(260), took_over);
+    if (!before) hear();
+    CHECK(has(before ? told : heard, Verdict::kDeposed));
+    CHECK(told.lease_deadline_ns.value_or(0) == 0);
+    CHECK(heard.lease_deadline_ns.value_or(0) == 0);
+    for (const Bytes& datagram : told.datagrams) {
+      CHECK_FALSE(has(c.active.handle_datagram(at(260), datagram), Verdict::kDeposed));
+    }
+    for (int ms = 265; ms < 400; ms += 5) CHECK(c.standby.tick(at(ms)).lease_deadline_ns.value_or(0) == 0);
+    c.standby.set_facts(at(400), {Role::kStandby, false, false, 2, 9});
+    CHECK(c.active.partner().role == Role::kStandby);
+  }
+  SECTION("where nobody is heard, it speaks once the silence has been long enough for an active to show") {
+    c.standby.tick(at(165));
+    CHECK_FALSE(c.standby.set_facts(at(210), took_over).lease_deadline_ns);
+    TimePoint spoke = kNever;
+    for (int ms = 215; ms < 400 && spoke == kNever; ms += 5) {
+      if (c.standby.tick(at(ms)).lease_deadline_ns.value_or(0) != 0) spoke = at(ms);
+    }
+    CHECK((spoke >= at(260)));
+    CHECK((spoke <= at(280)));
+  }
+}
+
 TEST_CASE("an active that no longer grants hears that solo is safe once the last grant has run out", "[N2]") {
   Couple c;
   CHECK(c.run(0, 100).empty());
