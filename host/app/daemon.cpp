@@ -17,8 +17,10 @@
 #include "driver/xrt/xrt_card.hpp"
 #include "host/admin/commands.hpp"
 #include "host/app/admin_server.hpp"
+#include "host/app/complaints.hpp"
 #include "host/app/ike_sockets.hpp"
 #include "host/app/netlink.hpp"
+#include "host/app/port_addresses.hpp"
 #include "host/base/os_random.hpp"
 #include "host/ha/io/heartbeat_thread.hpp"
 #include "host/ha/io/tls_session.hpp"
@@ -70,7 +72,6 @@ class Daemon {
   };
   void wait_readable(int fd, std::function<void()> handler);
   void rearm(Watched& watched);
-  void own_addresses(bool own);
   void on_neighbour(int link, const IpAddress& address, const wire::Mac& mac);
   void on_card();
   void on_ike(int fd);
@@ -85,6 +86,7 @@ class Daemon {
 
   Settings settings_;
   Log& log_;
+  Complaints complaints_{log_};
   OsRandom random_;
   int exit_code_ = 0;
   bool stopping_ = false;
@@ -99,6 +101,7 @@ class Daemon {
   std::unique_ptr<ha::IncarnationStore> store_;
   std::unique_ptr<ha::SecretStore> secrets_;
   std::unique_ptr<Netlink> netlink_;
+  std::unique_ptr<PortAddresses> ports_;
   std::unique_ptr<IkeSockets> ike_sockets_;
   std::unique_ptr<ha::Member> member_;
   std::unique_ptr<ha::TlsSession> session_;
@@ -141,25 +144,27 @@ Result<void, std::string> Daemon::set_up_port(const PortSettings& port, LinkFact
   // Linux answers ARP for any address on any interface unless told otherwise; each TAP speaks for its own only.
   std::ofstream("/proc/sys/net/ipv4/conf/" + port.tap + "/arp_ignore") << "1\n";
   std::ofstream("/proc/sys/net/ipv4/conf/" + port.tap + "/arp_announce") << "2\n";
-  if (auto added = netlink_->add_address(facts.index, port.member_address); !added) return added;
-  if (port.gateway) return netlink_->add_default_route(facts.index, *port.gateway);
-  return {};
+  return ports_->add(port, facts.index);
 }
 
 Result<void, std::string> Daemon::set_up_ports() {
   auto netlink = open_netlink(
-      [this](int link, const IpAddress& address, const wire::Mac& mac) { on_neighbour(link, address, mac); });
+      [this](int link, const IpAddress& address, const wire::Mac& mac) { on_neighbour(link, address, mac); },
+      [this](int link) {
+        if (ports_->has(link)) ports_->restore();
+      });
   if (!netlink) return Failure{netlink.error()};
   netlink_ = std::move(*netlink);
+  ports_ = std::make_unique<PortAddresses>(*netlink_, log_);
   card::CardConfig config{};
   if (auto done = set_up_port(settings_.outer, outer_link_, config.ports[0]); !done) return done;
   if (auto done = set_up_port(settings_.inner, inner_link_, config.ports[1]); !done) return done;
-  own_addresses(false);
+  ports_->own(false);
   if (auto done = card_->configure(config); !done) return Failure{"card: " + done.error().text};
   settings_.member.outer_mac = outer_link_.mac;
   settings_.member.inner_mac = inner_link_.mac;
   settings_.member.sad.outer_mtu = outer_link_.mtu;
-  auto sockets = open_ike_sockets(settings_.outer.tap);
+  auto sockets = open_ike_sockets(settings_.outer.tap, settings_.outer.virtual_address.address);
   if (!sockets) return Failure{sockets.error()};
   ike_sockets_ = std::move(*sockets);
   return {};
@@ -313,18 +318,6 @@ void Daemon::rearm(Watched& watched) {
                                 });
 }
 
-void Daemon::own_addresses(bool own) {
-  const std::pair<const PortSettings&, int> ports[] = {{settings_.outer, outer_link_.index},
-                                                       {settings_.inner, inner_link_.index}};
-  for (const auto& [port, link] : ports) {
-    // A host route: the network's route belongs to the member address.
-    const IpPrefix address{port.virtual_address.address,
-                           static_cast<std::uint8_t>(port.virtual_address.address.size() * 8)};
-    const auto done = own ? netlink_->add_address(link, address) : netlink_->remove_address(link, address);
-    if (!done) log_.error(done.error());
-  }
-}
-
 void Daemon::on_neighbour(int link, const IpAddress& address, const wire::Mac& mac) {
   if (!member_ || (link != outer_link_.index && link != inner_link_.index)) return;
   member_->neighbour(now(), link == outer_link_.index ? card::Port::kOuter : card::Port::kInner, address, mac);
@@ -348,13 +341,14 @@ void Daemon::on_ike(int fd) {
 
 void Daemon::resolve(const sad::SlowPath::Wanted& wanted) {
   const int link = wanted.port == card::Port::kOuter ? outer_link_.index : inner_link_.index;
-  if (auto asked = netlink_->resolve(link, wanted.address); !asked) log_.warning(asked.error());
+  if (auto asked = netlink_->resolve(link, wanted.address); !asked) complaints_.warn(now(), asked.error());
 }
 
 void Daemon::refresh_next_hops() {
+  ports_->restore();
   // The kernel does not see the card's traffic, so it is asked to confirm what the card relies on.
   for (const auto& hop : member_->slow_path().neighbours()) resolve(hop);
-  if (auto told = netlink_->tell_neighbours(); !told) log_.warning(told.error());
+  if (auto told = netlink_->tell_neighbours(); !told) complaints_.warn(now(), told.error());
   carry_out();
   refresh_.expires_after(kRefreshInterval);
   refresh_.async_wait([this](const boost::system::error_code& error) {
@@ -382,17 +376,17 @@ void Daemon::carry_out() {
     if (output.release) witness_->release();
     if (output.claim) witness_->claim(*output.claim);
   }
-  if (output.own_addresses) own_addresses(*output.own_addresses);
+  if (output.own_addresses) ports_->own(*output.own_addresses);
   if (output.partner_left) heartbeat_->partner_left();
   if (!output.session_octets.empty()) session_->send(std::move(output.session_octets));
   if (output.drop_session && session_) session_->drop(*output.drop_session, output.refused);
   for (const ike::Datagram& datagram : output.datagrams) {
-    if (auto sent = ike_sockets_->send(datagram); !sent) log_.warning(sent.error());
+    if (auto sent = ike_sockets_->send(datagram); !sent) complaints_.warn(now(), sent.error());
   }
   for (const auto& wanted : output.wanted) resolve(wanted);
   // What the kernel already knew is not told again by itself; what the member makes of it is carried out next.
   if (!output.wanted.empty()) {
-    if (auto told = netlink_->tell_neighbours(); !told) log_.warning(told.error());
+    if (auto told = netlink_->tell_neighbours(); !told) complaints_.warn(now(), told.error());
     asio::post(loop_, [this] { carry_out(); });
   }
   const TimePoint deadline = member_->next_deadline();

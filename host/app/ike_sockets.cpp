@@ -40,8 +40,8 @@ IpAddress to_ip(const in_addr& address) { return IpAddress::ipv4(ntohl(address.s
 
 class UdpIkeSockets final : public IkeSockets {
  public:
-  UdpIkeSockets(driver::UniqueFd port_500, driver::UniqueFd port_4500)
-      : port_500_(std::move(port_500)), port_4500_(std::move(port_4500)), buffer_(kDatagramMax) {}
+  UdpIkeSockets(driver::UniqueFd port_500, driver::UniqueFd port_4500, const IpAddress& address)
+      : port_500_(std::move(port_500)), port_4500_(std::move(port_4500)), address_(address), buffer_(kDatagramMax) {}
 
   int fd_500() const override { return port_500_.get(); }
   int fd_4500() const override { return port_4500_.get(); }
@@ -72,6 +72,8 @@ class UdpIkeSockets final : public IkeSockets {
         std::memcpy(&info, CMSG_DATA(part), sizeof info);
         datagram.local.address = to_ip(info.ipi_addr);
       }
+      // An SA with a member's own address would die with the member, and no lease of the card's silences that address.
+      if (datagram.local.address != address_) continue;
       datagram.octets.assign(buffer_.begin(), buffer_.begin() + octets);
       take(datagram);
     }
@@ -110,17 +112,19 @@ class UdpIkeSockets final : public IkeSockets {
  private:
   driver::UniqueFd port_500_;
   driver::UniqueFd port_4500_;
+  IpAddress address_;
   Bytes buffer_;
 };
 
 }  // namespace
 
-Result<std::unique_ptr<IkeSockets>, std::string> open_ike_sockets(const std::string& device) {
+Result<std::unique_ptr<IkeSockets>, std::string> open_ike_sockets(const std::string& device, const IpAddress& address) {
   auto port_500 = open_port(device, 500);
   if (!port_500) return Failure{port_500.error()};
   auto port_4500 = open_port(device, 4500);
   if (!port_4500) return Failure{port_4500.error()};
-  return std::unique_ptr<IkeSockets>(std::make_unique<UdpIkeSockets>(std::move(*port_500), std::move(*port_4500)));
+  return std::unique_ptr<IkeSockets>(
+      std::make_unique<UdpIkeSockets>(std::move(*port_500), std::move(*port_4500), address));
 }
 
 }  // namespace tandem::app

@@ -24,6 +24,6 @@ class IkeSockets {
 };
 
 // `device`: the TAP's name.
-Result<std::unique_ptr<IkeSockets>, std::string> open_ike_sockets(const std::string& device);
+Result<std::unique_ptr<IkeSockets>, std::string> open_ike_sockets(const std::string& device, const IpAddress& address);
 
 }  // namespace tandem::app

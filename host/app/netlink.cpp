@@ -15,6 +15,7 @@
 #include <sys/socket.h>
 
 #include <cstring>
+#include <string_view>
 #include <utility>
 
 namespace tandem::app {
@@ -40,8 +41,11 @@ Result<void, std::string> outcome(int code, int harmless, const std::string& wha
 
 class RouteNetlink final : public Netlink {
  public:
-  RouteNetlink(Owned<nl_sock> commands, Owned<nl_sock> events, OnNeighbour on_neighbour)
-      : commands_(std::move(commands)), events_(std::move(events)), on_neighbour_(std::move(on_neighbour)) {
+  RouteNetlink(Owned<nl_sock> commands, Owned<nl_sock> events, OnNeighbour on_neighbour, OnChange on_change)
+      : commands_(std::move(commands)),
+        events_(std::move(events)),
+        on_neighbour_(std::move(on_neighbour)),
+        on_change_(std::move(on_change)) {
     nl_socket_modify_cb(events_.get(), NL_CB_VALID, NL_CB_CUSTOM, &RouteNetlink::parse, this);
   }
 
@@ -124,7 +128,14 @@ class RouteNetlink final : public Netlink {
   }
 
   static void take(nl_object* object, void* self) {
-    if (std::strcmp(nl_object_get_type(object), "route/neigh") != 0) return;
+    const std::string_view type = nl_object_get_type(object);
+    if (type == "route/link") {
+      return static_cast<RouteNetlink*>(self)->on_change_(rtnl_link_get_ifindex(reinterpret_cast<rtnl_link*>(object)));
+    }
+    if (type == "route/addr") {
+      return static_cast<RouteNetlink*>(self)->on_change_(rtnl_addr_get_ifindex(reinterpret_cast<rtnl_addr*>(object)));
+    }
+    if (type != "route/neigh") return;
     auto* entry = reinterpret_cast<rtnl_neigh*>(object);
     const nl_addr* target = rtnl_neigh_get_dst(entry);
     const nl_addr* mac = rtnl_neigh_get_lladdr(entry);
@@ -140,6 +151,7 @@ class RouteNetlink final : public Netlink {
   Owned<nl_sock> commands_;
   Owned<nl_sock> events_;
   OnNeighbour on_neighbour_;
+  OnChange on_change_;
 };
 
 Result<Owned<nl_sock>, std::string> connect() {
@@ -152,19 +164,21 @@ Result<Owned<nl_sock>, std::string> connect() {
 
 }  // namespace
 
-Result<std::unique_ptr<Netlink>, std::string> open_netlink(Netlink::OnNeighbour on_neighbour) {
+Result<std::unique_ptr<Netlink>, std::string> open_netlink(Netlink::OnNeighbour on_neighbour,
+                                                           Netlink::OnChange on_change) {
   auto commands = connect();
   if (!commands) return Failure{commands.error()};
   auto events = connect();
   if (!events) return Failure{events.error()};
   nl_sock* socket = events->get();
   nl_socket_disable_seq_check(socket);
-  if (const int code = nl_socket_add_memberships(socket, RTNLGRP_NEIGH, 0); code < 0) {
+  if (const int code = nl_socket_add_memberships(socket, RTNLGRP_NEIGH, RTNLGRP_LINK, RTNLGRP_IPV4_IFADDR, 0);
+      code < 0) {
     return Failure{std::string("netlink: ") + nl_geterror(code)};
   }
   nl_socket_set_nonblocking(socket);
-  return std::unique_ptr<Netlink>(
-      std::make_unique<RouteNetlink>(std::move(*commands), std::move(*events), std::move(on_neighbour)));
+  return std::unique_ptr<Netlink>(std::make_unique<RouteNetlink>(std::move(*commands), std::move(*events),
+                                                                 std::move(on_neighbour), std::move(on_change)));
 }
 
 }  // namespace tandem::app

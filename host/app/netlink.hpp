@@ -22,6 +22,8 @@ struct LinkFacts {
 class Netlink {
  public:
   using OnNeighbour = std::function<void(int link, const IpAddress& address, const wire::Mac& mac)>;
+  // The link went up or down, or addresses came or went.
+  using OnChange = std::function<void(int link)>;
   virtual ~Netlink() = default;
 
   virtual Result<LinkFacts, std::string> link(const std::string& name) = 0;
@@ -33,12 +35,13 @@ class Netlink {
   virtual Result<void, std::string> resolve(int link, const IpAddress& address) = 0;
   // Tells of every usable neighbour that the kernel has now.
   virtual Result<void, std::string> tell_neighbours() = 0;
-  // Readable when neighbours changed: call read_events().
+  // Readable when something changed: call read_events().
   virtual int event_fd() const = 0;
   virtual void read_events() = 0;
 };
 
-// The callback runs inside read_events() and tell_neighbours() only.
-Result<std::unique_ptr<Netlink>, std::string> open_netlink(Netlink::OnNeighbour on_neighbour);
+// The first callback runs inside read_events() and tell_neighbours() only, the second inside read_events() only.
+Result<std::unique_ptr<Netlink>, std::string> open_netlink(Netlink::OnNeighbour on_neighbour,
+                                                           Netlink::OnChange on_change);
 
 }  // namespace tandem::app

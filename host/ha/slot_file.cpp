@@ -118,6 +118,8 @@ Result<SlotFile, StoreError> SlotFile::open(const std::string& path, ByteView in
   File file(::open(path.c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW));
   if (!file.is_open()) return io_error(path, "open");
   if (::flock(file.get(), LOCK_EX | LOCK_NB) != 0) return io_error(path, "lock");
+  // What a restore or a copy has opened to others is closed again: there may be keys in it.
+  if (::fchmod(file.get(), 0600) != 0) return io_error(path, "make private");
   return SlotFile(path, file.release(), initial.size());
 }
 

@@ -78,7 +78,12 @@ std::string differing_items(const Hello& mine, const Hello& theirs) {
   for (const auto& [name, hash] : others) {
     if (!ours.contains(name)) add(name, " (only at the partner)");
   }
-  return text.empty() ? "unnamed items" : text;
+  if (!text.empty()) return text;
+  // Order counts: rules and peers are gone through in that of the file.
+  const auto [here, there] = std::mismatch(mine.config_items.begin(), mine.config_items.end(),
+                                           theirs.config_items.begin(), theirs.config_items.end());
+  if (here == mine.config_items.end() || there == theirs.config_items.end()) return "unnamed items";
+  return "the order of items (" + here->first + " here, " + there->first + " at the partner)";
 }
 
 std::optional<Broken> mismatch(const Hello& mine, const Hello& theirs) {

@@ -34,6 +34,16 @@ void damage(const std::string& path, std::streamoff offset) {
 
 }  // namespace
 
+TEST_CASE("a store that a restore has opened to others is made private again", "[N1][hostile]") {
+  const Folder folder;
+  REQUIRE(open_incarnation_store(folder.file(), 1).ok());
+  REQUIRE(::chmod(folder.file().c_str(), 0666) == 0);
+  REQUIRE(open_incarnation_store(folder.file(), 1).ok());
+  struct stat status {};
+  REQUIRE(::stat(folder.file().c_str(), &status) == 0);
+  CHECK((status.st_mode & 0777) == 0600);
+}
+
 TEST_CASE("a reserved activation survives reopening, and the file is private", "[N1]") {
   const Folder folder;
   for (std::uint64_t round = 0; round < 5; ++round) {

@@ -370,6 +370,15 @@ TEST_CASE("different configurations: both say what differs, the first of them se
   CHECK(duo.side[1].log.lines().size() < 12);  // told once, not at every attempt
 }
 
+TEST_CASE("the same configuration in another order is refused, and that is said", "[N6]") {
+  Duo duo;
+  std::swap(duo.config[1].config_items[0], duo.config[1].config_items[1]);
+  duo.config[1].config_hash[0] ^= 1;
+  duo.start();
+  CHECK(duo.side[0].log.contains("configurations differ: the order of items (outer here, peer.branch at the partner)"));
+  CHECK(duo.side[1].log.contains("configurations differ: the order of items (peer.branch here, outer at the partner)"));
+}
+
 TEST_CASE("two members with one number refuse each other and neither speaks, until the operator decides", "[N6]") {
   Duo duo;
   duo.config[1].id = 1;
