@@ -208,7 +208,7 @@ json ha_view(TimePoint now, const ha::Member& member, const Surroundings& around
     view["partner"]["schema_version"] = hello->schema_version;
     view["partner"]["contract_version"] = hello->contract_version;
   }
-  view["trouble"] = member.trouble();
+  view["trouble"] = printable(member.trouble());
   view["priority"] = member.config().priority;
   view["preempt"] = member.config().preempt;
   view["maintenance"] = member.maintenance();

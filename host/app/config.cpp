@@ -150,7 +150,7 @@ WitnessSettings read_witness(const TomlView& table, const ha::MemberConfig& memb
     witness.etcd.endpoints.push_back(*endpoint);
   }
   if (witness.etcd.endpoints.empty()) table.fail("endpoints", "needs at least one address:port of etcd");
-  witness.etcd.key = table.optional_text("key").value_or("/tandem/" + member.cluster + "/owner");
+  witness.etcd.key = table.optional_text("key") ? table.text("key") : "/tandem/" + member.cluster + "/owner";
   witness.etcd.timeout = milliseconds(table.integer("timeout_ms", 500, 10, 10'000));
   const bool secured = table.optional_text("ca").has_value();
   if (secured) witness.etcd.ca_file = table.path("ca");
@@ -340,7 +340,7 @@ Settings read_all(const TomlView& root) {
   settings.name = own.text("name");
   member.id = static_cast<std::uint8_t>(own.integer("id", std::nullopt, 1, 2));
   member.priority = static_cast<std::uint8_t>(own.integer("priority", 100, 0, 255));
-  member.cluster = own.optional_text("cluster").value_or("tandem");
+  member.cluster = own.optional_text("cluster") ? own.text("cluster") : "tandem";
   settings.state_dir = own.text("state_dir");
   settings.control_socket = own.text("control_socket");
   own.reject_unknown();

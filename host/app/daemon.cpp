@@ -35,6 +35,7 @@ namespace asio = boost::asio;
 constexpr auto kAttachTries = 40;
 constexpr auto kAttachPause = std::chrono::milliseconds(100);
 constexpr auto kHealthInterval = std::chrono::milliseconds(20);
+constexpr auto kHeldUp = std::chrono::seconds(1);  // worth a line
 constexpr auto kRefreshInterval = std::chrono::seconds(20);
 constexpr auto kGoodbyeTime = std::chrono::milliseconds(100);
 constexpr auto kMaintenanceFile = "maintenance";  // in the state folder: there while it is on
@@ -91,6 +92,7 @@ class Daemon {
   int exit_code_ = 0;
   bool stopping_ = false;
   bool card_turn_due_ = false;
+  TimePoint turned_at_ = kNever;
   LinkFacts outer_link_, inner_link_;
   asio::io_context loop_{1};
   asio::steady_timer timer_;
@@ -357,6 +359,12 @@ void Daemon::refresh_next_hops() {
 }
 
 void Daemon::check_health() {
+  heartbeat_->loop_alive();
+  const TimePoint seen = std::exchange(turned_at_, now());
+  if (seen != kNever && turned_at_ - seen > kHeldUp) {
+    log_.warning("the main loop was held up for " + std::to_string((turned_at_ - seen) / std::chrono::milliseconds(1)) +
+                 " ms");
+  }
   if (auto healthy = card_->health(); !healthy) {
     log_.error("card: " + healthy.error().text);
     stop(1);

@@ -153,6 +153,7 @@ class Thread final : public HeartbeatThread {
   void set_key(ByteView key) override { post(NewKey{SecretBytes(key)}); }
   void set_facts(const HeartbeatFacts& facts) override { post(facts); }
   void partner_left() override { post(PartnerLeft{}); }
+  void loop_alive() override { signs_of_life_.fetch_add(1); }
 
   void set_witness(std::optional<TimePoint> until) override {
     const HeartbeatStep result = locked_step([&](TimePoint now) { return core_.set_witness(now, until); });
@@ -180,6 +181,7 @@ class Thread final : public HeartbeatThread {
 
  private:
   void post(Message message) {
+    if (signs_of_life_.load() != 0) loop_alive();
     {
       const std::lock_guard lock(messages_mutex_);
       const bool replaces = std::holds_alternative<HeartbeatFacts>(message) && !messages_.empty() &&
@@ -271,16 +273,29 @@ class Thread final : public HeartbeatThread {
     TANDEM_ASSERT(::timerfd_settime(timer_.get(), 0, &period, nullptr) == 0);
     std::vector<pollfd> waits{{timer_.get(), POLLIN, 0}, {wake_.get(), POLLIN, 0}};
     for (const Path& path : paths_) waits.push_back({path.socket.get(), POLLIN, 0});
+    bool hung = false;
     while (!stop_.load()) {
-      // The kernel keeps the timer's beat, however long a turn took.
-      if (::poll(waits.data(), waits.size(), -1) < 0 && errno != EINTR) TANDEM_ASSERT(false);
+      // The kernel keeps the timer's beat, however long a turn took. What comes during a hang waits in the sockets.
+      if (::poll(waits.data(), hung ? 2 : waits.size(), -1) < 0 && errno != EINTR) TANDEM_ASSERT(false);
+      std::uint64_t expirations = 0;
+      const bool beats = ::read(timer_.get(), &expirations, sizeof expirations) > 0;
+      hung = is_loop_hung(beats);
+      if (hung) continue;
       for (Path& path : paths_) receive(path);
       take_messages();
-      std::uint64_t expirations = 0;
-      if (::read(timer_.get(), &expirations, sizeof expirations) > 0) {
-        step([&](TimePoint now) { return core_.tick(now); });
-      }
+      if (beats) step([&](TimePoint now) { return core_.tick(now); });
     }
+  }
+
+  // By beats that we were awake for: what paused both of us is no hang.
+  bool is_loop_hung(bool beats) {
+    const std::uint64_t signs = signs_of_life_.load();
+    if (signs != std::exchange(signs_seen_, signs)) {
+      silent_beats_ = 0;
+    } else if (beats && signs != 0) {
+      ++silent_beats_;
+    }
+    return silent_beats_ * (interval_ / 2) >= hooks_.hung_after;
   }
 
   Duration interval_;
@@ -293,6 +308,9 @@ class Thread final : public HeartbeatThread {
   PriorityMutex messages_mutex_;
   std::vector<Message> messages_;
   std::atomic<bool> stop_{false};
+  std::atomic<std::uint64_t> signs_of_life_{0};  // of the main loop; 0: it has not begun to turn
+  std::uint64_t signs_seen_ = 0;
+  std::int64_t silent_beats_ = 0;
   std::thread thread_;
 };
 

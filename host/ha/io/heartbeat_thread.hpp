@@ -34,6 +34,7 @@ class HeartbeatThread {
     std::function<std::uint64_t()> now_ns;                       // the card's clock
     std::function<void(std::uint64_t deadline_ns)> renew_lease;  // one register write
     std::function<void(Verdict verdict)> verdict;                // e.g. posts to the main loop
+    Duration hung_after = std::chrono::seconds(5);               // see loop_alive()
   };
   virtual ~HeartbeatThread() = default;  // stops and joins
   // Thread-safe; take effect at once.
@@ -42,6 +43,9 @@ class HeartbeatThread {
   virtual void partner_left() = 0;
   // HeartbeatCore::set_witness; the card obeys it when this returns.
   virtual void set_witness(std::optional<TimePoint> until) = 0;
+  // The main loop turns. From the first call on, `hung_after` (awake) without another call or message is a hang:
+  // nothing is received, said or renewed then, as if the whole process were paused, so that the partner takes over.
+  virtual void loop_alive() = 0;
   virtual PartnerView partner() const = 0;
   virtual bool eligible() const = 0;
   virtual HeartbeatCore::Totals totals() const = 0;

@@ -179,6 +179,12 @@ TEST_CASE("unknown commands and targets are refused with their names, made print
   }
 }
 
+TEST_CASE("what a refused partner says of itself is shown printable", "[hostile]") {
+  Fixture fixture;
+  fixture.member->session_refused(kStart, "items differ: \x1b[2J\n");
+  CHECK(fixture.body("ha.status")["trouble"] == "items differ: ?[2J?");
+}
+
 TEST_CASE("a member that is not active refuses what only the active can do") {
   Fixture fixture;
   CHECK(fixture.run("initiate", {"branch", "net"}).error == "this member is not active");

@@ -267,6 +267,8 @@ TEST_CASE("values that cannot be meant together are refused") {
        "ike.retransmit_max_ms: must not be less than retransmit_first_ms"},
       {"half_open_max = 10000", "half_open_max = 100",
        "ike.half_open_cookie_above: must be less than half_open_max, or no cookie is ever asked for"},
+      {"cluster = \"lab\"", "cluster = \"\"", "member.cluster: is empty"},
+      {"[ike]\n", "[witness]\nendpoints = [\"192.0.2.7:2379\"]\nkey = \"\"\n[ike]\n", "witness.key: is empty"},
       {"[ike]\n", witness + "[ike]\n", "witness.timeout_ms: must be at most half of ttl_s"},
   };
   for (const auto& mistake : mistakes) {

@@ -54,6 +54,7 @@ struct Side {
     hooks.now_ns = now_ns;
     hooks.renew_lease = [this](std::uint64_t deadline) { lease = deadline; };
     hooks.verdict = [this](Verdict verdict) { ++verdicts[static_cast<std::size_t>(verdict)]; };
+    hooks.hung_after = std::chrono::milliseconds(400);
     auto started = start_heartbeat_thread(slow(member), paths, hooks, log);
     REQUIRE(started.ok());
     thread = std::move(started).value();
@@ -113,6 +114,38 @@ TEST_CASE("a goodbye needs no silence", "[N7]") {
   REQUIRE(wait_for([&] { return standby.thread->partner().in_sync && active.thread->partner().heard; }));
   standby.thread->partner_left();
   REQUIRE(wait_for([&] { return standby.count(Verdict::kTakeOver) == 1; }));
+}
+
+TEST_CASE("a member whose main loop hangs is taken over from, and silent when it goes on", "[N7]") {
+  const IpAddress loopback = IpAddress::ipv4(INADDR_LOOPBACK);
+  const HeartbeatPath path{{loopback, free_port()}, {loopback, free_port()}};
+  Side active, standby;
+  active.start(1, {path});
+  standby.start(2, {{path.partner, path.local}});
+  active.thread->set_facts({Role::kActive, false, true, 1, 1});
+  standby.thread->set_facts({Role::kStandby, false, true, 1, 1});
+  REQUIRE(wait_for([&] { return standby.thread->partner().in_sync && active.thread->partner().heard; }));
+  // Its disk does not answer, say, from here on; the other's loop turns.
+  active.thread->loop_alive();
+  REQUIRE(wait_for([&] {
+    standby.thread->loop_alive();
+    return standby.count(Verdict::kTakeOver) == 1;
+  }));
+  CHECK(active.lease <= now_ns());
+  CHECK(standby.thread->eligible());
+  standby.thread->set_facts({Role::kActive, true, false, 2, 2, true, true});
+  REQUIRE(wait_for([&] {
+    standby.thread->loop_alive();
+    return standby.lease > now_ns();
+  }));
+  CHECK(active.lease <= now_ns());
+  active.thread->loop_alive();
+  REQUIRE(wait_for([&] {
+    standby.thread->loop_alive();
+    active.thread->loop_alive();
+    return active.count(Verdict::kDeposed) == 1;
+  }));
+  CHECK(active.lease == 0);
 }
 
 TEST_CASE("a path that cannot be opened is named") {
