@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A paused appliance (SIGSTOP to daemon and card): its lease has run out when it wakes, so it says nothing (N7)."""
 
+import os
 import signal
 import time
 
@@ -57,3 +58,22 @@ def test_paused_machine_is_silent_when_it_wakes(context):
 def test_paused_daemon_is_silent_when_it_wakes(context):
     """only the daemon paused for 1 s: the card's lease ends its speech, the woken daemon joins as standby"""
     _pause_and_wake(context, lambda member: [member.daemon])
+
+
+def test_hung_daemon_is_taken_over_from(context):
+    """a daemon whose main loop waits for a disk without end, its heartbeats alive: the standby takes over with all SAs"""
+    with setting(context) as made:
+        hung, other = made.active, made.standby
+        before = made.peer.spis()
+        # Opening a FIFO that nobody reads waits like a file on a disk that does not answer.
+        note = os.path.join(hung.folder, "state", "maintenance")
+        os.mkfifo(note)
+        hung.control("maintenance", "on", timeout=1)
+        made.pair.wait_active(other, timeout=20)
+        assert made.pings()
+        assert made.peer.spis() == before
+        with open(note, "rb"):
+            wait_until(lambda: hung.ha().get("role") == "standby" and hung.ha().get("in_sync"), 20,
+                       f"{hung.name} to join as standby (log: {hung.daemon.log})")
+        assert "held up" in hung.daemon.output()
+        assert made.pings()
