@@ -25,7 +25,8 @@ class SlotFile {
   static constexpr std::size_t kBodyOctetsMax = 4096 - 32;
 
   // Opens `path`, or creates it (mode 0600, both slots hold `initial`, a crash leaves no file or a whole one). One that
-  // others may read is made private again. The file is locked: a second owner gets kIo. All bodies have the size of `initial`, at most kBodyOctetsMax.
+  // others may read is made private again. The file is locked: a second owner gets kIo. All bodies have the size of
+  // `initial`, at most kBodyOctetsMax.
   static Result<SlotFile, StoreError> open(const std::string& path, ByteView initial);
 
   SlotFile(SlotFile&& other) noexcept;

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// A flood of warnings against the limit of lines.
 #include "host/app/complaints.hpp"
 
 #include <catch2/catch.hpp>
