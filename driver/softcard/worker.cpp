@@ -189,7 +189,7 @@ void Worker::drain_injects() {
     bool gated = protected_total() != before;
     for (std::uint32_t i = 0; i < count && !gated; ++i) {
       const card::Packet& packet = batch_.packets[i];
-      gated = packet.verdict == card::Verdict::kSend && pipeline_.speaks_for_virtual(packet.out_port, packet);
+      gated = packet.verdict == card::Verdict::kSend && pipeline_.leaves_under_lease(packet.out_port, packet);
     }
     dispatch(count, gated);
   }

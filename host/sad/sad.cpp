@@ -135,8 +135,9 @@ driver::CardResult<> Sad::install(const SaPair& pair, const card::Credit& out, c
                                                                      std::to_string(card::kSelectorsMax)}};
   }
   const std::uint32_t index = card::spi_index(pair.spi_in);
-  // An older SPI of the same slot was released where this one was chosen.
-  if (const auto other = slot_.find(index); other != slot_.end() && other->second != pair.spi_in) {
+  // An older SPI of the same slot was released where this one was chosen; or an SA that we were not told the end of.
+  if (const auto other = slot_.find(index);
+      other != slot_.end() && (other->second != pair.spi_in || pairs_.at(other->second).instance != pair.instance)) {
     remove(other->second);
   }
   const auto found = pairs_.find(pair.spi_in);

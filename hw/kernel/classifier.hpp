@@ -91,7 +91,7 @@ inline void classify_sent(const Head& head, const Outcome& gated, const CardConf
     item_end(item, drop(Counter::kDropMalformed));
     return;
   }
-  if (gated.fate != Fate::kContinue && speaks_for_virtual(in)) {
+  if (gated.fate != Fate::kContinue && (whole ? speaks_for_virtual(in) : !speaks_for_itself(in))) {
     item_end(item, gated);
     return;
   }

@@ -82,6 +82,8 @@ inline void open_deliver(const OpenPlan& open, const Facts& facts, const Selecto
     plan_end(ecn.outcome, Port::kOuter, 0, plan);
   } else if (inner.target.octets[0] >= 224 || is_local(inside, kFamilyIpv4, inner.target)) {
     deliver_tap(inside, inner.total_octets, plan);
+    delivery.patched = true;
+    delivery.changed = receive(facts.window.octets, ecn.tos);
   } else if (inner.ttl <= 1) {
     plan_end(punt_slow(PuntReason::kTtl), Port::kOuter, inner.total_octets, plan);
   } else {

@@ -168,6 +168,9 @@ void Pipeline::Impl::open_deliver(const Batch& batch, OpenWork& work) {
   Packet& packet = *work.packet;
   if (inner.target.octets[0] >= 224 || is_local(inside, kFamilyIpv4, inner.target)) {
     // For the gateway itself: to the inner port's TAP, as if it had come in there.
+    const ForwardOut changed = receive(ip, ecn.tos);
+    ip[1] = changed.tos;
+    store_be16(ip + 10, changed.checksum);
     std::uint8_t* frame = ip - kEthernetOctets;
     std::memcpy(frame, inside.mac, 6);
     std::memset(frame + 6, 0, 6);

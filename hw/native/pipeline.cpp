@@ -36,6 +36,16 @@ void fill_build_id(std::uint8_t* out) {
   }
 }
 
+// `octets`: at least kEthernetOctets.
+SpeakerIn speaker_of(const std::uint8_t* frame, std::uint32_t octets, const PortConfig& port) {
+  SpeakerIn in;
+  load_window(frame + kEthernetOctets, in.window);
+  in.octets = octets - kEthernetOctets;
+  in.ether_type = load_be16(frame + 12);
+  in.port = &port;
+  return in;
+}
+
 }  // namespace
 
 Pipeline::Impl::Impl(void* block, std::uint32_t slot_count, Crypto crypto, bool simulated)
@@ -181,11 +191,7 @@ void Pipeline::Impl::inject_frame(const Batch& batch, Packet& packet, std::uint3
     finish(batch, packet, drop(Counter::kDropMalformed), packet.data, 0, 0);
     return;
   }
-  SpeakerIn in;
-  load_window(packet.data + kEthernetOctets, in.window);
-  in.octets = octets - kEthernetOctets;
-  in.ether_type = load_be16(packet.data + 12);
-  in.port = &batch.config->ports[static_cast<std::uint32_t>(batch.port)];
+  const SpeakerIn in = speaker_of(packet.data, octets, batch.config->ports[static_cast<std::uint32_t>(batch.port)]);
   if (batch.gate.fate != Fate::kContinue && card::speaks_for_virtual(in)) {
     finish(batch, packet, batch.gate, packet.data, 0, 0);
     return;
@@ -205,7 +211,7 @@ void Pipeline::Impl::inject_ip(const Batch& batch, const InjectRecord& record, P
     finish(batch, packet, drop(Counter::kDropMalformed), ip, 0, 0);
     return;
   }
-  if (batch.gate.fate != Fate::kContinue && card::speaks_for_virtual(in)) {
+  if (batch.gate.fate != Fate::kContinue && !speaks_for_itself(in)) {
     finish(batch, packet, batch.gate, ip, 0, 0);
     return;
   }
@@ -315,12 +321,9 @@ bool Pipeline::holds_wires(std::uint64_t now_ns) const {
   return card::holds_wires(in);
 }
 
-bool Pipeline::speaks_for_virtual(Port port, const Packet& frame) const {
-  if (frame.octets < kEthernetOctets) {
-    return false;
-  }
-  // A copy, as the host may commit another configuration meanwhile.
-  const Registers& registers = impl_->memory->registers;
+// A copy, as the host may commit another configuration meanwhile.
+PortConfig Pipeline::Impl::port_config(Port port) const {
+  const Registers& registers = memory->registers;
   PortConfig config;
   for (int look = 0; look < kConfigLooksMax; ++look) {
     const std::uint32_t generation = load_acquire(&registers.config_generation);
@@ -330,12 +333,22 @@ bool Pipeline::speaks_for_virtual(Port port, const Packet& frame) const {
       break;
     }
   }
-  SpeakerIn in;
-  load_window(frame.data + kEthernetOctets, in.window);
-  in.octets = frame.octets - kEthernetOctets;
-  in.ether_type = load_be16(frame.data + 12);
-  in.port = &config;
-  return config.virtual_mask != 0 && card::speaks_for_virtual(in);
+  return config;
+}
+
+bool Pipeline::speaks_for_virtual(Port port, const Packet& frame) const {
+  const PortConfig config = impl_->port_config(port);
+  return frame.octets >= kEthernetOctets && config.virtual_mask != 0 &&
+         card::speaks_for_virtual(speaker_of(frame.data, frame.octets, config));
+}
+
+bool Pipeline::leaves_under_lease(Port port, const Packet& frame) const {
+  if (frame.octets < kEthernetOctets) {
+    return false;
+  }
+  const PortConfig config = impl_->port_config(port);
+  const SpeakerIn in = speaker_of(frame.data, frame.octets, config);
+  return in.ether_type == kEtherTypeIpv4 ? !speaks_for_itself(in) : card::speaks_for_virtual(in);
 }
 
 EngineFigures Pipeline::engine_figures() const { return impl_->engine.figures(); }

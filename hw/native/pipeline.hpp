@@ -64,6 +64,10 @@ class Pipeline {
   // while may_speak() (HA-014). Readable octets behind a short frame: kTailroom.
   bool speaks_for_virtual(Port port, const Packet& frame) const;
 
+  // True when an injected frame, about to leave by `port`, may do so only while may_speak(): it speaks for a virtual
+  // address or passes on what others sent.
+  bool leaves_under_lease(Port port, const Packet& frame) const;
+
   // What the engine counted: clocks, with Crypto::kRtl.
   EngineFigures engine_figures() const;
 

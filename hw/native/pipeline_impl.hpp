@@ -75,6 +75,7 @@ struct Pipeline::Impl {
   void inject_frame(const Batch& batch, Packet& packet, std::uint32_t octets);
   void inject_ip(const Batch& batch, const InjectRecord& record, Packet& packet, std::uint32_t octets);
   void sweep_keys();
+  PortConfig port_config(Port port) const;
 
   // egress.cpp: ends of a packet
   void finish(const Batch& batch, Packet& packet, const Outcome& outcome, const std::uint8_t* ip, std::uint32_t octets,

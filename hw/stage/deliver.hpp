@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Changes a packet suffers when it is forwarded: TTL, and after opening ECN, with the checksum kept right.
+// Changes a packet suffers: TTL when it is forwarded, ECN after opening, with the checksum kept right.
 // RFC 4301 5.1.2.1, RFC 6040 4.2, RFC 1624.
 #pragma once
 
@@ -22,17 +22,25 @@ struct ForwardOut {
   std::uint16_t checksum;
 };
 
-// `ttl` at least 2. `head`: the first 12 octets of the IPv4 header.
-inline ForwardOut forward(const std::uint8_t* head, std::uint8_t tos) {
+// `head`: the first 12 octets of the IPv4 header.
+inline ForwardOut change_head(const std::uint8_t* head, std::uint8_t tos, std::uint8_t ttl) {
   ForwardOut out;
   out.tos = tos;
-  out.ttl = static_cast<std::uint8_t>(head[8] - 1);
+  out.ttl = ttl;
   out.checksum = checksum_update(load_be16(head + 10), load_be16(head),
                                  static_cast<std::uint16_t>(std::uint32_t{head[0]} << 8 | tos));
   out.checksum = checksum_update(out.checksum, load_be16(head + 8),
                                  static_cast<std::uint16_t>(std::uint32_t{out.ttl} << 8 | head[9]));
   return out;
 }
+
+// Of a packet with a TTL of at least 2.
+inline ForwardOut forward(const std::uint8_t* head, std::uint8_t tos) {
+  return change_head(head, tos, static_cast<std::uint8_t>(head[8] - 1));
+}
+
+// Of a packet that ends here: congestion is told to its stack, the TTL is nobody's any more.
+inline ForwardOut receive(const std::uint8_t* head, std::uint8_t tos) { return change_head(head, tos, head[8]); }
 
 struct DecapsulateOut {
   Outcome outcome;

@@ -225,7 +225,7 @@ TEST_CASE("a batch worked before the lease ended does not leave after it", "[sof
   CHECK(bench.host.counter(card::Counter::kDropLease) == 1);
 }
 
-TEST_CASE("what the host injects in a virtual address's name does not leave after the lease ended", "[soft][N7]") {
+TEST_CASE("what the host injects in others' names does not leave after the lease ended", "[soft][N7]") {
   if (!may_make_namespaces("soft card worker")) {
     WARN("skipped: soft card worker");
     return;
@@ -240,11 +240,15 @@ TEST_CASE("what the host injects in a virtual address's name does not leave afte
   clock_step = 10;
   CHECK(bench.inject_from(kVirtual));
   CHECK_FALSE(bench.arrives(300));
+  // What it passes on for others neither.
+  clock_now = kDeadline - 10;
+  CHECK(bench.inject_from(card::Address{{10, 1, 0, 2}}));
+  CHECK_FALSE(bench.arrives(300));
   // The member's own address may speak at any time.
   CHECK(bench.inject_from(kMember));
   CHECK(bench.arrives(2000));
   bench.stop();
-  CHECK(bench.host.counter(card::Counter::kDropLease) == 1);
+  CHECK(bench.host.counter(card::Counter::kDropLease) == 2);
 }
 
 TEST_CASE("a held card leaves its wires unread until it is armed, or the hold is over", "[soft][HA-014]") {

@@ -327,6 +327,26 @@ TEST_CASE("the kernel tops keep lifetimes, sizes, selectors, neighbours and keys
   right.same_tables();
 }
 
+TEST_CASE("the kernel tops hand a packet for the gateway to its stack like the native pipeline", "[TUN-010][csim]") {
+  Twins left(true, {});
+  Twins right(false, {});
+  FlowKey key = left.native.flow_for(0);
+  key.target = right.native.inner_ours;
+  left.both([&](Rig& rig) { rig.flow(key, FlowAction::kProtect, 0); });
+  Inner in;
+  in.source = left.native.host;
+  in.target = right.native.inner_ours;
+  for (std::uint32_t tos = 0; tos < 16; ++tos) {
+    in.tos = static_cast<std::uint8_t>(0x20 | (tos & 3u));
+    Octets sealed = left.same(Port::kInner, frame(left.native.inner_mac, inner_packet(in)));
+    REQUIRE(!sealed.empty());
+    sealed[1] = static_cast<std::uint8_t>((sealed[1] & 0xfcu) | tos >> 2);
+    fix_checksum(sealed.data());
+    right.same(Port::kOuter, right.native.to_outer(sealed));
+  }
+  right.same_tables();
+}
+
 TEST_CASE("what the host injects passes the kernel tops like the native pipeline", "[csim]") {
   Twins twins(true, {});
   Twins far(false, {});
@@ -376,9 +396,12 @@ TEST_CASE("what the host injects passes the kernel tops like the native pipeline
   twins.inject(InjectKind::kIpPacket, Port::kOuter, inner_packet(in));
   in.source = rig.peer;
   twins.inject(InjectKind::kFrame, Port::kOuter, frame(rig.outer_mac, inner_packet(in)));
+  twins.inject(InjectKind::kIpPacket, Port::kOuter, inner_packet(in), 0, rig.peer);
+  in.source = rig.inner_ours;
+  twins.inject(InjectKind::kIpPacket, Port::kInner, inner_packet(in), 0, rig.host);
   twins.same_tables();
   far.same_tables();
-  REQUIRE(twins.native.counter(Counter::kDropNotArmed) == 2);
+  REQUIRE(twins.native.counter(Counter::kDropNotArmed) == 3);
 }
 
 TEST_CASE("the host kernel shows the clock, moves batch_count round by round, and drops what its rings cannot hold",

@@ -334,11 +334,31 @@ TEST_CASE("an opened packet for the gateway itself goes to the inner TAP, one wi
   REQUIRE(result.verdict == Verdict::kPunt);
   REQUIRE(result.out_port == Port::kInner);
   REQUIRE(result.packet().size() == 100);
+  REQUIRE(result.packet()[8] == 63);
 
   Inner last;
   last.ttl = 2;
   REQUIRE(pair.open(pair.seal(100, last)).verdict == Verdict::kTaken);
   REQUIRE(pair.right.take_punts()[0].reason == PuntReason::kTtl);
+}
+
+TEST_CASE("congestion on the way of a packet for the gateway itself is told to its stack", "[TUN-010]") {
+  Pair pair;
+  FlowKey key = pair.left.flow_for(0);
+  key.target = pair.right.inner_ours;
+  pair.left.flow(key, FlowAction::kProtect, 0);
+  Inner in;
+  in.source = pair.left.host;
+  in.target = pair.right.inner_ours;
+  in.tos = 0x22;  // ECT(0)
+  Octets sealed = pair.left.process(Port::kInner, frame(pair.left.inner_mac, inner_packet(in))).packet();
+  sealed[1] |= 3u;
+  fix_checksum(sealed.data());
+  const Result result = pair.open(sealed);
+  REQUIRE(result.verdict == Verdict::kPunt);
+  REQUIRE(result.packet()[1] == 0x23);
+  REQUIRE(result.packet()[8] == 63);
+  REQUIRE(ones_sum(result.packet().data(), 10) == 0xffff);
 }
 
 TEST_CASE("SPIs of another generation, another slot or no slot are unknown", "[ESP-001]") {
@@ -459,6 +479,28 @@ TEST_CASE("injected frames leave as they are, unless they speak for a virtual ad
   rig.registers().config[0].ports[0].virtual_mask = 0;
   rig.inject(InjectKind::kFrame, Port::kOuter, whole);
   REQUIRE(rig.process_injected()[0].verdict == Verdict::kSend);
+}
+
+TEST_CASE("an IP packet that the host passes on for others leaves only while the card may speak", "[N7]") {
+  Rig rig(true);
+  Inner in;
+  in.source = rig.remote;
+  in.target = rig.host;
+  const auto verdict = [&] {
+    rig.inject(InjectKind::kIpPacket, Port::kInner, inner_packet(in));
+    return rig.process_injected()[0].verdict;
+  };
+  REQUIRE(verdict() == Verdict::kSend);
+  rig.registers().lease_deadline_ns = 0;
+  REQUIRE(verdict() == Verdict::kDrop);
+  REQUIRE(rig.counter(Counter::kDropLease) == 1);
+  rig.activate(1, 1, false, false);
+  REQUIRE(verdict() == Verdict::kDrop);
+  REQUIRE(rig.counter(Counter::kDropNotArmed) == 1);
+  in.source = rig.inner_ours;  // the member's own address
+  REQUIRE(verdict() == Verdict::kSend);
+  rig.registers().config[0].ports[1].virtual_mask = 1;
+  REQUIRE(verdict() == Verdict::kDrop);
 }
 
 TEST_CASE("injected packets pass the encrypt path from the SPD cache on", "[PMTU-003]") {

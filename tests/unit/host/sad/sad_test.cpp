@@ -113,6 +113,22 @@ TEST_CASE("an update rewrites the peer's address and keeps the SA's state") {
   CHECK(world.sad->slots().used() == 1);
 }
 
+TEST_CASE("another SA under an SPI that stands already replaces it, keys and all") {
+  World world;
+  PairSpec spec = world.add_pair();
+  spec.instance += 1;
+  spec.key_in = Bytes(20, 0x33);
+  spec.key_out = Bytes(20, 0x44);
+  REQUIRE(world.install(spec).ok());
+  CHECK(live(world.outbound(spec.spi_in)).instance == spec.instance);
+  CHECK(live(world.outbound(spec.spi_in)).key[0] == 0x44);
+  CHECK(live(world.inbound(spec.spi_in)).key[0] == 0x33);
+  CHECK(world.sad->size() == 1);
+  CHECK(world.sad->slots().used() == 1);
+  CHECK(world.sad->usable(spec.route));
+  CHECK(card::route_instance(world.card->memory().routes[spec.route]) == spec.instance);
+}
+
 TEST_CASE("a rekey moves the route and its flows follow without a new entry") {
   World world;
   const PairSpec old = world.add_pair();
