@@ -324,8 +324,9 @@ void SlowPath::send_icmp(card::Port port, const std::optional<Bytes>& packet) {
   inject(card::InjectKind::kIpPacket, port, *packet);
 }
 
+// Anybody can make packets that are too large put together, or more than the card takes: not a line for each.
 void SlowPath::inject(card::InjectKind kind, card::Port port, ByteView packet) {
-  if (auto done = sad_.card().inject(kind, port, packet); !done) log_.warning("card: inject: " + done.error().text);
+  if (!sad_.card().inject(kind, port, packet)) ++counters_.unsupported;
 }
 
 void SlowPath::clear() {

@@ -440,6 +440,25 @@ TEST_CASE("outer fragments are put together and opened", "[ESP-008]") {
   CHECK(b.counter(card::Counter::kOpened) == 1);
 }
 
+TEST_CASE("packets that the card cannot take are counted, not logged one by one", "[ESP-008]") {
+  World world;
+  wire::Ipv4Header header;
+  header.protocol = wire::kProtocolUdp;
+  header.source = ip("203.0.113.9");
+  header.target = ip("192.0.2.1");
+  for (std::uint16_t i = 0; i < 50; ++i) {
+    header.id = i;
+    for (const std::uint16_t offset : {std::uint16_t{0}, std::uint16_t{1400}}) {
+      header.fragment_offset = offset;
+      header.more_fragments = offset == 0;
+      handle(world, PuntReason::kOuterFragment, Port::kOuter, wire::build_ipv4(header, Bytes(1400, 0)));
+    }
+  }
+  CHECK(world.slow->counters().reassembled == 50);
+  CHECK(world.slow->counters().unsupported == 50);
+  CHECK(world.log.lines().empty());
+}
+
 TEST_CASE("whatever is punted, nothing breaks and nothing goes round for ever") {
   World world({{FlowAction::kBypass, subnet("10.1.0.0/16"), subnet("198.51.100.0/24")}},
               {{subnets({"10.1.0.0/16"}), subnets({"10.7.0.0/16"}), 1}});
