@@ -156,6 +156,12 @@ void SlowPath::add_target(Hop& hop, const IpAddress& target) {
 
 void SlowPath::ask(const Wanted& where, Hop& hop) {
   if (hop.asked && now_ - *hop.asked < kAskInterval) return;
+  if (now_ - asks_since_ >= kAskInterval) {
+    asks_since_ = now_;
+    asks_ = 0;
+  }
+  if (asks_ == kAsksMax) return;
+  ++asks_;
   hop.asked = now_;
   wanted_.insert(where);
 }

@@ -79,6 +79,7 @@ class SlowPath {
   static constexpr std::size_t kWaitingHeldMax = 1024;               // over all of them: the new one goes
   static constexpr Duration kWaitingTime = std::chrono::seconds(3);  // then a packet is too old to be sent
   static constexpr Duration kAskInterval = std::chrono::seconds(1);  // between two wishes for one MAC
+  static constexpr std::size_t kAsksMax = 1024;                      // wishes in that time, over all neighbours
   static constexpr std::size_t kNextHopsMax = 8192;                  // neighbours: the unresolved are forgotten
   static constexpr std::size_t kTargetsMax =                         // addresses the card looks up: all are
       std::size_t{card::kNextHopBuckets} * card::kNextHopWays;       // forgotten, the next packets bring them back
@@ -121,6 +122,8 @@ class SlowPath {
   std::size_t waiting_held_ = 0;
   TimePoint now_{};  // of the last punt
   TimePoint stale_due_{};
+  TimePoint asks_since_{};
+  std::size_t asks_ = 0;  // since then
   std::set<Wanted> wanted_;
   std::set<std::uint32_t> acquires_;
   SlowPathCounters counters_;

@@ -230,6 +230,20 @@ TEST_CASE("a neighbour that does not answer is asked for once a second, however 
   CHECK(asked == 3);
 }
 
+TEST_CASE("a scan of the inside network asks for no more than 1,024 neighbours a second") {
+  World world;
+  std::size_t asked = 0;
+  for (std::uint32_t i = 0; i < 6000; ++i) {
+    const IpAddress target = IpAddress::ipv4(0x0a010100u + i);
+    handle(world, PuntReason::kNoNextHop, Port::kInner, packet("10.2.0.6", to_string(target)), at(1000));
+    asked += world.slow->take_wanted().size();
+  }
+  CHECK(asked == 1024);
+  // Who still wants one is heard a second later.
+  handle(world, PuntReason::kNoNextHop, Port::kInner, packet("10.2.0.6", "10.1.24.111"), at(2000));
+  CHECK(world.slow->take_wanted().size() == 1);
+}
+
 TEST_CASE("a scan of the inside network is bounded in neighbours and card entries") {
   World world;
   know_neighbours(world);
