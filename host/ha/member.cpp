@@ -324,7 +324,8 @@ void Member::jump_outbound(TimePoint now, const ike::OutboundJump& jump) {
   if (owner == nullptr) return;
   const auto child = std::find_if(owner->children.begin(), owner->children.end(),
                                   [&](const ike::ChildSaState& one) { return one.spi_in == jump.spi_in; });
-  const std::uint64_t to = at->out_next + jump.delta;
+  // An SA without a packet since our own takeover has not made that jump yet, but its next number does.
+  const std::uint64_t to = std::max(at->out_next, ledger_->floors(jump.spi_in).out) + jump.delta;
   // SYNC-044: without ESN a jump out of the number space is a rekey instead.
   if (child == owner->children.end() || (!child->esn && to >= 0xffffffffu)) {
     unusable_.push_back(jump.spi_in);

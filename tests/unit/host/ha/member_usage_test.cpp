@@ -165,3 +165,20 @@ TEST_CASE("the SPD cache follows to the partner's card, by its own policy, at on
   world.run_for(milliseconds(1100));
   CHECK(held(world.standby()) == 3);
 }
+
+TEST_CASE("the jump that a peer asks for starts where our takeover's own jump ended", "[SYNC-042][SYNC-045]") {
+  MemberWorld world({.sync = ike::SyncPolicy::kAlways});
+  world.connect();
+  const std::uint32_t spi = world.spi();
+  world.traffic(10, 100, 100);
+  world.run_for(milliseconds(1200));
+  world.kill_active();
+  world.run_for(milliseconds(200));
+  // Nothing was sent since: the card still shows the numbers of its own past.
+  const std::uint64_t floor = world.active().member->ledger().floors(spi).out;
+  REQUIRE(floor > 101);
+  world.peer_slots.gap = [](std::uint32_t) { return std::uint64_t{700}; };
+  world.peer_takes_over();
+  world.run_for(seconds(1));
+  CHECK(world.active().member->ledger().floors(spi).out == floor + 700);
+}

@@ -153,6 +153,13 @@ void MemberWorld::kill_active() {
   REQUIRE(heir.member->role() == Role::kActive);
 }
 
+void MemberWorld::peer_takes_over() {
+  auto heir = std::make_unique<ike::Core>(ike_config(options_, false, 2), peer_random, peer_slots, peer_log);
+  for (const ike::LocalSpi spi : peer->sas()) heir->adopt(now, peer->state(spi)->clone());
+  peer = std::move(heir);
+  peer_step(peer->become_active(now, {0x7001, 2, {2, 2}}, false));
+}
+
 void MemberWorld::kill_all() {
   a.member.reset();
   b.member.reset();

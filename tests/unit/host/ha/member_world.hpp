@@ -61,6 +61,8 @@ class MemberWorld {
   void kill_active();
   // The standby's member takes over in agreement.
   void hand_over();
+  // The peer is a cluster as well: another member of it goes on with what was mirrored.
+  void peer_takes_over();
   // All members die in one moment, with all that their stores do not hold.
   void kill_all();
   // Starts one member again, alone.
