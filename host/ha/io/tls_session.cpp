@@ -14,6 +14,7 @@
 #include <boost/asio/ssl.hpp>
 #include <deque>
 #include <optional>
+#include <set>
 #include <utility>
 
 #include "host/ha/io/tls_context.hpp"
@@ -30,6 +31,7 @@ constexpr std::chrono::seconds kSlowRetry{1};         // after a refusal; and un
 constexpr std::size_t kPendingMax = 4;                // handshakes at a time; a further one ends the oldest
 constexpr std::size_t kReadOctets = 64u << 10;
 constexpr std::size_t kGatherOctets = 64u << 10;  // one write carries what is queued, up to about this much
+constexpr std::size_t kNotedMax = 64;  // different complaints between two sessions; strangers can make any number
 constexpr std::uint8_t kReady = 0x01;
 
 tcp::endpoint to_asio(const Endpoint& endpoint) {
@@ -183,10 +185,9 @@ class Engine : public std::enable_shared_from_this<Engine> {
     });
   }
 
-  // Repeated attempts fail the same way: only a change is worth a line.
+  // Repeated attempts fail the same way: only what is new since the last session is worth a line.
   void note(const std::string& text) {
-    if (text == std::exchange(noted_, text)) return;
-    log_.warning("sync channel: " + text);
+    if (noted_.size() < kNotedMax && noted_.insert(text).second) log_.warning("sync channel: " + text);
   }
 
   ConnectionPtr make_connection() {
@@ -376,7 +377,7 @@ class Engine : public std::enable_shared_from_this<Engine> {
   std::deque<ConnectionPtr> pending_;
   ConnectionPtr current_;
   std::optional<std::string> owed_down_;
-  std::string noted_;
+  std::set<std::string> noted_;
   bool stopped_ = false;
 };
 

@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <boost/asio/io_context.hpp>
 #include <catch2/catch.hpp>
 #include <chrono>
@@ -221,6 +222,38 @@ TEST_CASE("garbage and silent connections harm nobody") {
   c.dialler.session->drop("test");
   REQUIRE(c.run([&] { return c.listener.ups == 2 && c.dialler.ups == 2; }));
   for (const int fd : strangers) ::close(fd);
+}
+
+TEST_CASE("strangers that take turns fill no log: each is a line between two sessions", "[hostile]") {
+  Couple c;
+  c.join();
+  const auto lines = [&c] {
+    return std::count_if(c.listener.log.lines().begin(), c.listener.log.lines().end(), [](const auto& line) {
+      return line.text.find("which is not the partner") != std::string::npos;
+    });
+  };
+  const auto knock = [&c](std::uint8_t last) {
+    const int fd = ::socket(AF_INET, SOCK_STREAM, 0);
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(0x7f000000u + last);
+    REQUIRE(::bind(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0);
+    address.sin_port = htons(c.port);
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    REQUIRE(::connect(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0);
+    c.loop.restart();
+    c.loop.run_for(std::chrono::milliseconds(2));
+    ::close(fd);
+  };
+  for (int i = 0; i < 20; ++i) {
+    knock(3);
+    knock(4);
+  }
+  REQUIRE(c.run([&] { return lines() >= 2; }));
+  CHECK(lines() == 2);
+  for (int last = 5; last < 250; ++last) knock(static_cast<std::uint8_t>(last));
+  CHECK(lines() <= 64);
+  CHECK(c.listener.session->is_up());
 }
 
 TEST_CASE("output that nobody takes ends the session instead of growing") {
