@@ -145,9 +145,10 @@ void Member::handle_hello(TimePoint now, const Hello& hello) {
     return;
   }
   // Both standby. A partner that was our active and came back has lost its state; ours is whole.
-  if (in_sync_ && may_lead() && secure_activation(now) && hooks_.eligible()) {
-    lead(now, Cause::kTakeover, epoch_ + 1);
-    return;
+  if (in_sync_ && may_lead()) {
+    // With a full disk it keeps what it has, and tries again (claim_again_at_).
+    if (!secure_activation(now)) return;
+    if (hooks_.eligible()) return lead(now, Cause::kTakeover, epoch_ + 1);
   }
   in_sync_ = false;
   if (is_first_of_standbys(hello)) return lead(now, Cause::kColdStart, epoch_ + 1);

@@ -213,6 +213,20 @@ TEST_CASE("a member whose disk is full does not keep the service from coming bac
   }
 }
 
+TEST_CASE("a member whose disk is full keeps what it holds when its active comes back with nothing", "[N1][N4]") {
+  Duo duo;
+  duo.start();
+  duo.side[0].store->full = true;
+  REQUIRE(duo.a().take_over(duo.now).ok());
+  duo.settle();
+  REQUIRE(duo.a().in_sync());
+  duo.eligible[0] = true;
+  duo.b().verdict(duo.now, Verdict::kDeposed);
+  duo.pump();
+  CHECK(duo.a().role() == Role::kStandby);
+  CHECK(duo.a().in_sync());
+}
+
 TEST_CASE("a member whose disk was full while it was to stand by can lead afterwards") {
   Duo duo;
   duo.start();
