@@ -138,7 +138,8 @@ class Card {
   virtual int notify_fd() const = 0;
   // Call after notify_fd() became readable, before taking events.
   virtual void acknowledge_notify() = 0;
-  // Error kGone once the card's process or device has died.
+  // To be asked all the time, some 50 times a second. Errors: kGone once the card's process or device has died, kIo
+  // when it does not work any more.
   virtual CardResult<> health() const = 0;
 };
 

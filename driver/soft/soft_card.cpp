@@ -2,6 +2,7 @@
 // The Card over an attached soft card: its clock is the host's boot time, its doorbell an eventfd.
 #include "driver/soft/soft_card.hpp"
 
+#include <poll.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -13,6 +14,12 @@
 
 namespace tandem::driver {
 namespace {
+
+// A card that has not turned for so many looks, each this much after the one before, hangs. Looks, not time: what
+// pauses the whole machine pauses them too.
+constexpr std::uint64_t kLookNs = 20'000'000;
+constexpr unsigned kLooksInVain = 250;
+constexpr unsigned kLooksPerRing = 25;
 
 class SoftCard final : public MappedCard {
  public:
@@ -39,19 +46,43 @@ class SoftCard final : public MappedCard {
     if (auto alive = soft_card_alive(attachment_, path_); !alive) {
       return alive;
     }
+    if (!turns()) {
+      return Failure<CardError>{{CardErrc::kIo, "soft card at " + path_ + ": its process does not react"}};
+    }
     return MappedCard::health();
   }
 
  protected:
-  void ring_doorbell() override {
+  void ring_doorbell() override { ring(); }
+
+ private:
+  void ring() const {
     const std::uint64_t one = 1;
     // A full counter means that the bell rings already.
     static_cast<void>(!::write(attachment_.doorbell.get(), &one, sizeof(one)));
   }
 
- private:
+  // The card takes what the bell has counted in each turn that finds any.
+  bool turns() const {
+    if (now_ns() - looked_ns_ < kLookNs) {
+      return looks_in_vain_ < kLooksInVain;
+    }
+    looked_ns_ = now_ns();
+    pollfd bell{attachment_.doorbell.get(), POLLIN, 0};
+    if (::poll(&bell, 1, 0) > 0) {
+      ++looks_in_vain_;
+    } else {
+      looks_in_vain_ = 0;
+      if (++looks_ % kLooksPerRing == 0) ring();
+    }
+    return looks_in_vain_ < kLooksInVain;
+  }
+
   SoftAttachment attachment_;
   std::string path_;
+  mutable std::uint64_t looked_ns_ = 0;
+  mutable unsigned looks_ = 0;
+  mutable unsigned looks_in_vain_ = 0;
 };
 
 }  // namespace

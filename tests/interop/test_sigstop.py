@@ -77,3 +77,20 @@ def test_hung_daemon_is_taken_over_from(context):
                        f"{hung.name} to join as standby (log: {hung.daemon.log})")
         assert "held up" in hung.daemon.output()
         assert made.pings()
+
+
+def test_hung_card_is_taken_over_from(context):
+    """a card whose process stands still under a healthy daemon: the daemon gives it up, the standby takes over"""
+    with setting(context) as made:
+        hung, other = made.active, made.standby
+        before = made.peer.spis()
+        hung.card.deliver(signal.SIGSTOP)
+        try:
+            made.pair.wait_active(other, timeout=20)
+            assert made.pings()
+            assert made.peer.spis() == before
+            assert hung.daemon.wait(20) == 1
+            assert "does not react" in hung.daemon.output()
+        finally:
+            hung.card.deliver(signal.SIGCONT)
+        assert made.pings()
