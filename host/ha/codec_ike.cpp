@@ -240,6 +240,8 @@ void write_ike_sa(TimePoint now, schema::IkeSa::Builder out, const ike::IkeSaSta
   capnp::List<schema::ChildSa>::Builder children = out.initChildren(static_cast<unsigned>(state.children.size()));
   unsigned index = 0;
   for (const ike::ChildSaState& child : state.children) write_child(now, children[index++], child);
+  capnp::List<std::uint32_t>::Builder strays = out.initStrays(static_cast<unsigned>(state.strays.size()));
+  for (unsigned i = 0; i < strays.size(); ++i) strays.set(i, state.strays[i]);
   write_collisions(out, state.collisions);
   out.setSuccessor(state.successor ? static_cast<std::uint64_t>(*state.successor) : 0);
   out.setSuccessorNonce(data_of(state.successor_nonce));
@@ -283,6 +285,8 @@ ike::IkeSaState read_ike_sa(TimePoint now, schema::IkeSa::Reader in) {
   require(in.getChildren().size() <= kChildrenMax, "IKE SA: children");
   state.children.reserve(in.getChildren().size());
   for (const schema::ChildSa::Reader child : in.getChildren()) state.children.push_back(read_child(now, child));
+  require(in.getStrays().size() <= ike::kStraysMax, "IKE SA: strays");
+  for (const std::uint32_t spi : in.getStrays()) state.strays.push_back(spi);
   state.collisions = read_collisions(in);
   if (in.getSuccessor() != 0) state.successor = ike::LocalSpi{in.getSuccessor()};
   require(state.successor != state.local_spi(), "IKE SA: its own successor");

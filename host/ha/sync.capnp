@@ -230,6 +230,7 @@ struct IkeSa {
   collisions @46 :List(ChildCollision);
   successor @47 :UInt64;  # our SPI of the IKE SA that a rekey of the peer made; 0: none
   successorNonce @48 :Data;  # the lower one of that exchange
+  strays @49 :List(UInt32);  # children that only the peer may have, by our inbound SPI
 }
 
 # A child that both ends rekey: what the peer's exchange made (RFC 7296 2.8.1).

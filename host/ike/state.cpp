@@ -71,6 +71,7 @@ IkeSaState IkeSaState::clone() const {
   copy.responses = responses;
   copy.pending = pending;
   for (const ChildSaState& child : children) copy.children.push_back(child.clone());
+  copy.strays = strays;
   copy.collisions = collisions;
   copy.successor = successor;
   copy.successor_nonce = successor_nonce;

@@ -129,6 +129,8 @@ enum class IkePhase : std::uint8_t {
   kDeleting = 2,
 };
 
+constexpr std::size_t kStraysMax = 8;  // the oldest give way: such a child lives no longer than its lifetime
+
 struct IkeSaState {
   std::uint64_t spi_i = 0;
   std::uint64_t spi_r = 0;
@@ -155,6 +157,8 @@ struct IkeSaState {
   std::vector<StoredResponse> responses;
   std::optional<PendingRequest> pending;
   std::vector<ChildSaState> children;
+  // Inbound SPIs of ours under which the peer may hold children that never came to be here: to be deleted (HA-013).
+  std::vector<std::uint32_t> strays;
   std::vector<ChildCollision> collisions;
   std::optional<LocalSpi> successor;  // of an IKE rekey that the peer began and has not shown to be complete
   Bytes successor_nonce;              // the lower one of that exchange (REK-007)

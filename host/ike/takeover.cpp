@@ -77,6 +77,13 @@ void revive_children(Engine& engine, Turn& turn, LiveSa& sa) {
   }
 }
 
+void delete_strays(Engine& engine, Turn& turn, LiveSa& sa) {
+  for (const std::uint32_t spi : sa.state.strays) {
+    if (find_child(sa.state, spi) != nullptr || Engine::is_out(sa, RequestKind::kDeleteChild, spi)) continue;
+    engine.want(turn, sa, {RequestKind::kDeleteChild, spi, {}, turn.now, {}, 0}, true);
+  }
+}
+
 // What the peer would have to add to its numbers, the most of all children; 0 where that was not negotiated.
 std::uint64_t jump_wanted(const Engine& engine, const LiveSa& sa) {
   if (!sa.state.replay_counter_sync || sa.state.phase != IkePhase::kEstablished) return 0;
@@ -106,6 +113,7 @@ void revive(Engine& engine, Turn& turn, LiveSa& sa) {
   }
   if (sa.state.nat_local) sa.keepalive_at = turn.now + engine.jitter(kKeepaliveAfter);
   revive_children(engine, turn, sa);
+  delete_strays(engine, turn, sa);
   const TimePoint paced = std::max(turn.now, revival.began + kPace * static_cast<std::int64_t>(revival.order));
   const bool syncs = wants_sync(sa, revival.exact);
   sa.permissive = revival.exact;

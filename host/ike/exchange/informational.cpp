@@ -160,6 +160,7 @@ void handle_informational_response(Engine& engine, Turn& turn, LiveSa& sa, const
       break;
     case RequestKind::kDeleteChild:
       engine.count(IkeCounter::kDeleted);
+      std::erase(sa.state.strays, pending.child_spi_in);
       if (ChildSaState* child = find_child(sa.state, pending.child_spi_in)) {
         // The outbound half ends here; the inbound one takes what is still on its way (REK-002).
         child->carries_outbound = false;

@@ -65,8 +65,11 @@ void abandon_newest(Engine& engine, Turn& turn, LiveSa& sa) {
   switch (pending.kind) {
     case RequestKind::kCreateChild:
     case RequestKind::kRekeyChild:
-      // The peer may have made the child: it goes first (HA-013), then the wish is repeated.
+      // The peer may have made the child: it goes first (HA-013), then the wish is repeated. Until the sync is over
+      // that is only meant, and this member may die of the same trouble.
       engine.slots.release(pending.new_child_spi_in);
+      if (sa.state.strays.size() == kStraysMax) sa.state.strays.erase(sa.state.strays.begin());
+      sa.state.strays.push_back(pending.new_child_spi_in);
       engine.want(turn, sa, repeated, true);
       engine.want(turn, sa, {RequestKind::kDeleteChild, pending.new_child_spi_in, {}, turn.now, {}, 0}, true);
       break;

@@ -3,6 +3,7 @@
 // shows that it holds the new keys (its DELETE of the old SA, or anything authentic on the new one): an initiator that
 // died in between loses nothing. RFC 7296 1.3.2, 2.8, 2.18; REK-004, REK-007, REK-009. Serves N4.
 #include <algorithm>
+#include <utility>
 
 #include "host/ike/child.hpp"
 #include "host/ike/exchange/exchange.hpp"
@@ -186,6 +187,7 @@ void inherit_children(Engine& engine, Turn& turn, LiveSa& successor, LiveSa& old
   const LocalSpi old_spi = old.state.local_spi();
   for (ChildSaState& child : old.state.children) successor.state.children.push_back(std::move(child));
   old.state.children.clear();
+  successor.state.strays = std::exchange(old.state.strays, {});
   old.state.phase = IkePhase::kReplaced;
   for (Intent& intent : old.intents) {
     const bool about_child = intent.kind == RequestKind::kCreateChild || intent.kind == RequestKind::kRekeyChild ||

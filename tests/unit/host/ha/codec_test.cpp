@@ -95,6 +95,7 @@ ike::IkeSaState ike_sa() {
   s.responses = {response};
   s.pending = ike::PendingRequest{22, ike::RequestKind::kRekeyChild, Bytes(200, 9), 1, 2, 4, "net", Bytes(32, 8), 3, 7};
   s.children.push_back(child());
+  s.strays = {0x80000104, 0x80000105};
   s.collisions = {{0x80000102, 0x80000203, Bytes(32, 0x11)}};
   s.successor = ike::LocalSpi{0x4800000000000001};
   s.successor_nonce = Bytes(32, 0x12);
@@ -181,6 +182,7 @@ void check_equal(const ike::IkeSaState& a, const ike::IkeSaState& b) {
   CHECK((a.pending == b.pending));
   REQUIRE(a.children.size() == b.children.size());
   for (std::size_t i = 0; i < a.children.size(); ++i) check_equal(a.children[i], b.children[i]);
+  CHECK(a.strays == b.strays);
   CHECK((a.collisions == b.collisions));
   CHECK((a.successor == b.successor));
   CHECK(a.successor_nonce == b.successor_nonce);
@@ -390,6 +392,7 @@ TEST_CASE("fields beyond their bounds are refused by name", "[N4]") {
   CHECK(refused([](auto& s) { s.spi_r = 0; }) == "IKE SA: SPI");
   CHECK(refused([](auto& s) { s.pending->kind = static_cast<ike::RequestKind>(7); }) == "pending: kind");
   CHECK(refused([](auto& s) { s.successor = s.local_spi(); }) == "IKE SA: its own successor");
+  CHECK(refused([](auto& s) { s.strays.resize(ike::kStraysMax + 1); }) == "IKE SA: strays");
   CHECK(refused([](auto& s) { s.collisions.resize(1025, s.collisions[0]); }) == "collisions: count");
   CHECK(refused([](auto& s) { s.collisions[0].lowest_nonce.resize(257); }) == "collision: nonce");
   CHECK(refused([](auto& s) { s.children[0].phase = static_cast<ike::ChildPhase>(3); }) == "child: phase");

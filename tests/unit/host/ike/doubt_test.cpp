@@ -80,6 +80,25 @@ struct Scene {
 
 }  // namespace
 
+TEST_CASE("a child that only the peer made is deleted by the next survivor, if the first one dies amid its sync",
+          "[N4][HA-013]") {
+  Scene scene({SyncPolicy::kDoubt, true});
+  World& world = *scene.world;
+  // The answer that made the child is lost.
+  world.network = [&scene](std::size_t, const Datagram& datagram) {
+    return datagram.local.address == scene.cluster.address ? Fate{milliseconds(5)} : Fate{};
+  };
+  world.perform(scene.cluster, scene.cluster.core().initiate(world.now, "peer", "net").value());
+  world.run_for(milliseconds(100));
+  REQUIRE(installed(scene.peer()).size() == 2);
+  scene.take_over_into_sync();
+  world.add_standby(scene.cluster);
+  world.take_over(scene.cluster);
+  scene.calm();
+  world.run_for(seconds(10));
+  CHECK(disagreement(world).empty());
+}
+
 TEST_CASE("with right counters the liveness check is answered soon and no sync is sent", "[SYNC-027][STA-027]") {
   for (const bool initiator : {true, false}) {
     for (std::size_t lost = 0; lost <= 3; ++lost) {
