@@ -92,6 +92,7 @@ struct Pair {
   Line out;
   Line in;
   bool queued = false;
+  bool told = false;  // a limit by the partner: the first one is where it stands, not a block
   std::optional<CreditEntry> in_flight;
 
   bool wants() const { return out.needed != 0 || in.needed != 0; }
@@ -368,7 +369,7 @@ std::vector<CardCredits> Ledger::store(const std::vector<CreditEntry>& entries) 
   for (const CreditEntry& entry : entries) {
     Pair* pair = impl_->match(entry);
     if (pair == nullptr) continue;
-    if (entry.epoch == pair->epoch) {
+    if (std::exchange(pair->told, true) && entry.epoch == pair->epoch) {
       pair->out.learn(entry.out_limit, impl_->out_range());
       pair->in.learn(entry.in_bound, impl_->in_range());
     }

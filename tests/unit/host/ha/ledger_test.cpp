@@ -99,6 +99,19 @@ TEST_CASE("the standby never lowers a limit within an epoch and ignores older on
   CHECK(ledger.in_force(kSpi) == CreditEntry{kSpi, 7, 2, 4321, 321});
 }
 
+TEST_CASE("where an SA stands when its standby joins is no block: that one reserves no further ahead for it", "[N3]") {
+  const LedgerConfig config;
+  Ledger ledger{config};
+  ledger.add(kStart, kSpi, 7, 1);
+  ledger.store({{kSpi, 7, 1, 1'000'000, 900'000}});
+  CHECK(ledger.blocks(kSpi).out == config.out_block_min);
+  CHECK(ledger.blocks(kSpi).in == config.in_block_min);
+  // What follows tells how fast it is.
+  ledger.store({{kSpi, 7, 1, 1'000'000 + 2 * config.out_block_min, 900'000 + 2 * config.in_block_min}});
+  CHECK(ledger.blocks(kSpi).out == 2 * config.out_block_min);
+  CHECK(ledger.blocks(kSpi).in == 2 * config.in_block_min);
+}
+
 TEST_CASE("the first reservation of a later epoch starts at the end of the implicit grant", "[N2][N3]") {
   Ledger ledger{{}};
   ledger.add(kStart, kSpi, 7, 1);
