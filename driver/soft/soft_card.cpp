@@ -64,18 +64,23 @@ class SoftCard final : public MappedCard {
 
   // The card takes what the bell has counted in each turn that finds any.
   bool turns() const {
-    if (now_ns() - looked_ns_ < kLookNs) {
-      return looks_in_vain_ < kLooksInVain;
+    if (now_ns() - looked_ns_ >= kLookNs) {
+      look();
     }
+    return looks_in_vain_ < kLooksInVain;
+  }
+
+  void look() const {
     looked_ns_ = now_ns();
     pollfd bell{attachment_.doorbell.get(), POLLIN, 0};
     if (::poll(&bell, 1, 0) > 0) {
       ++looks_in_vain_;
-    } else {
-      looks_in_vain_ = 0;
-      if (++looks_ % kLooksPerRing == 0) ring();
+      return;
     }
-    return looks_in_vain_ < kLooksInVain;
+    looks_in_vain_ = 0;
+    if (++looks_ % kLooksPerRing == 0) {
+      ring();
+    }
   }
 
   SoftAttachment attachment_;

@@ -23,7 +23,7 @@ class IkeSockets {
   virtual Result<void, std::string> send(const ike::Datagram& datagram) = 0;
 };
 
-// `device`: the TAP's name.
+// `device`: the TAP's name. What comes to another address than `address` is not taken.
 Result<std::unique_ptr<IkeSockets>, std::string> open_ike_sockets(const std::string& device, const IpAddress& address);
 
 }  // namespace tandem::app

@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "host/base/big_endian.hpp"
+
 namespace tandem::ha {
 namespace {
 
@@ -285,17 +287,13 @@ void Member::hold_beyond(TimePoint now, const driver::PuntView& punt) {
   if (!packet || !credit) return;
   const std::size_t esp = packet->header.protocol == wire::kProtocolUdp ? wire::kUdpHeaderOctets : 0;
   if (packet->payload.size() < esp + 8) return;
-  const auto word = [&](std::size_t at) {
-    std::uint32_t value = 0;
-    for (std::size_t i = 0; i < 4; ++i) value = value << 8 | packet->payload[esp + at + i];
-    return value;
-  };
+  const std::uint8_t* header = packet->payload.data() + esp;
   // The slot may have another SA by now, whose numbers this packet says nothing of.
-  if (word(0) != *spi) return;
+  if (load_big_endian(header, 4) != *spi) return;
   // The card authenticated the number, and it is close to the bound: its high half is the bound's, the next one, or,
   // where the bound has risen since, the one before.
   constexpr std::uint64_t kHalf = std::uint64_t{1} << 31;
-  std::uint64_t number = (credit->in_bound & ~std::uint64_t{0xffffffff}) | word(4);
+  std::uint64_t number = (credit->in_bound & ~std::uint64_t{0xffffffff}) | load_big_endian(header + 4, 4);
   if (number + kHalf < credit->in_bound) {
     number += 2 * kHalf;
   } else if (number >= 2 * kHalf && number - kHalf >= credit->in_bound) {

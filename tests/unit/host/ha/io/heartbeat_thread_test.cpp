@@ -73,6 +73,17 @@ bool wait_for(Condition condition) {
   return false;
 }
 
+// Over one path, in sync.
+void pair_up(Side& active, Side& standby) {
+  const IpAddress loopback = IpAddress::ipv4(INADDR_LOOPBACK);
+  const HeartbeatPath path{{loopback, free_port()}, {loopback, free_port()}};
+  active.start(1, {path});
+  standby.start(2, {{path.partner, path.local}});
+  active.thread->set_facts({Role::kActive, false, true, 1, 1});
+  standby.thread->set_facts({Role::kStandby, false, true, 1, 1});
+  REQUIRE(wait_for([&] { return standby.thread->partner().in_sync && active.thread->partner().heard; }));
+}
+
 }  // namespace
 
 TEST_CASE("two threads hear each other over two paths, and the survivor of a death is told to take over", "[N7]") {
@@ -104,27 +115,15 @@ TEST_CASE("two threads hear each other over two paths, and the survivor of a dea
 }
 
 TEST_CASE("a goodbye needs no silence", "[N7]") {
-  const IpAddress loopback = IpAddress::ipv4(INADDR_LOOPBACK);
-  const HeartbeatPath path{{loopback, free_port()}, {loopback, free_port()}};
   Side active, standby;
-  active.start(1, {path});
-  standby.start(2, {{path.partner, path.local}});
-  active.thread->set_facts({Role::kActive, false, true, 1, 1});
-  standby.thread->set_facts({Role::kStandby, false, true, 1, 1});
-  REQUIRE(wait_for([&] { return standby.thread->partner().in_sync && active.thread->partner().heard; }));
+  pair_up(active, standby);
   standby.thread->partner_left();
   REQUIRE(wait_for([&] { return standby.count(Verdict::kTakeOver) == 1; }));
 }
 
 TEST_CASE("a member whose main loop hangs is taken over from, and silent when it goes on", "[N7]") {
-  const IpAddress loopback = IpAddress::ipv4(INADDR_LOOPBACK);
-  const HeartbeatPath path{{loopback, free_port()}, {loopback, free_port()}};
   Side active, standby;
-  active.start(1, {path});
-  standby.start(2, {{path.partner, path.local}});
-  active.thread->set_facts({Role::kActive, false, true, 1, 1});
-  standby.thread->set_facts({Role::kStandby, false, true, 1, 1});
-  REQUIRE(wait_for([&] { return standby.thread->partner().in_sync && active.thread->partner().heard; }));
+  pair_up(active, standby);
   // Its disk does not answer, say, from here on; the other's loop turns.
   active.thread->loop_alive();
   REQUIRE(wait_for([&] {
