@@ -15,6 +15,8 @@
 // - A standby that comes out of our lapse without its shadow state has lost what it knew: it may have taken over and
 //   died in between. Unless its eligibility had ended before our card fell silent, we start empty (kStartEmpty), as if
 //   it had stayed silent.
+// - An active that is solo ends our eligibility: one that granted and goes solo has waited for that end, but one that
+//   stood by in between and began anew, or took back what it had handed over, has not.
 // - After kPartnerLost nothing is granted until the main loop has taken in_sync back once: the verdict is on its way
 //   to a decision for solo, which a grant would undermine.
 // - A standby that may not take the SAs over waits for `lost`, not for `takeover`: going active empty costs every SA,
@@ -303,17 +305,19 @@ struct HeartbeatCore::Impl {
     // The one before was lost or overtaken, and nothing else will echo it.
     const bool behind_gap = message.number != from.received + 1;
     from.received = message.number;
+    const bool partner_active = (message.flags & kFlagActive) != 0;
+    const bool partner_solo = (message.flags & kFlagSolo) != 0;
+    const bool partner_in_sync = (message.flags & kFlagInSync) != 0;
+    if (partner_active && partner_solo) eligible_until.reset();
     const bool claims = claiming(now);
     if (!claims) {
       from.echo = message.number;
       from.echo_at = now;
     }
     if (&from == session.get()) partner_switched = true;
-    const bool partner_active = (message.flags & kFlagActive) != 0;
-    const bool partner_in_sync = (message.flags & kFlagInSync) != 0;
     view = {true,
             partner_active ? Role::kActive : Role::kStandby,
-            (message.flags & kFlagSolo) != 0,
+            partner_solo,
             partner_in_sync,
             message.epoch,
             message.activation,

@@ -244,6 +244,34 @@ TEST_CASE("eligibility ends 100 ms after the standby's last echoed heartbeat", "
   CHECK_FALSE(c.standby.eligible(at(201)));
 }
 
+TEST_CASE("an active that says it is alone ends the eligibility that it granted in an earlier time of activity",
+          "[N2][N4]") {
+  // It handed over, the order was lost, and it began anew, within the eligibility.
+  Couple c;
+  c.run(0, 100);
+  c.active.set_facts(at(105), {Role::kStandby, false, true, 2, 1});
+  c.run(105, 120);
+  const bool claims = GENERATE(false, true);
+  INFO((claims ? "heard again after the verdict" : "heard, then silent"));
+  const HeartbeatFacts alone{Role::kActive, true, false, 3, 2};
+  if (claims) {
+    bool told = false;
+    for (int ms = 125; ms <= 175; ms += 5) told |= has(c.standby.tick(at(ms)), Verdict::kTakeOver);
+    REQUIRE(told);
+    REQUIRE(c.standby.eligible(at(175)));
+    const HeartbeatStep says = c.active.set_facts(at(175), alone);
+    c.standby.handle_datagram(at(175), says.datagrams.at(0));
+    CHECK_FALSE(c.standby.eligible(at(175)));
+  } else {
+    c.active.set_facts(at(125), alone);
+    c.run(125, 135);
+    for (int ms = 140; ms <= 300; ms += 5) {
+      CHECK_FALSE(has(c.standby.tick(at(ms)), Verdict::kTakeOver));
+      CHECK_FALSE(c.standby.eligible(at(ms)));
+    }
+  }
+}
+
 TEST_CASE("an active that comes back right after the verdict is not echoed until the standby has decided", "[N7]") {
   Couple c;
   c.run(0, 100);
