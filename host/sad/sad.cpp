@@ -159,11 +159,7 @@ driver::CardResult<> Sad::install(const SaPair& pair, const card::Credit& out, c
   pairs_[pair.spi_in] = {pair.instance, pair.route,  pair.carries_outbound, pair.udp,
                          pair.local,    pair.remote, pair.use_in,           pair.use_out};
   slot_[index] = pair.spi_in;
-  if (fresh && ++routes_[pair.route].pairs == 1) {
-    spd_.set_route(pair.route, *pair.local_ts, *pair.remote_ts);
-    forget_flows_towards(pair.route, *pair.remote_ts);
-    forget_refusals();
-  }
+  if (fresh) ++routes_[pair.route].pairs;
   if (pair.carries_outbound && !pointed) point_route(pair);
   if (!pair.carries_outbound && pointed) idle_routes_.push_back(pair.route);
   return {};

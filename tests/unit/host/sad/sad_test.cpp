@@ -194,6 +194,27 @@ TEST_CASE("what a deleted pair carried is decided anew, while it still takes in 
   CHECK(world.sad->usable(heir.route));
 }
 
+TEST_CASE("a standby that learns of a pair on its way out lets it decide nothing", "[N4]") {
+  World world;
+  PairSpec leaving = world.add_pair();
+  world.sad->clear();
+  // As a snapshot brings them: first the one that is being deleted, then the one that serves.
+  leaving.carries_outbound = false;
+  REQUIRE(world.install(leaving).ok());
+  world.sad->end_idle_routes();
+  const Bytes inner = packet("10.1.0.5", "10.2.0.6");
+  CHECK(world.sad->decide_outbound(key_of(inner)).action != FlowAction::kProtect);
+  PairSpec serving = leaving;
+  const auto slot = world.sad->slots().allocate();
+  serving.spi_in = slot->spi;
+  serving.instance = slot->instance;
+  serving.route = leaving.route + 1;
+  serving.carries_outbound = true;
+  REQUIRE(world.install(serving).ok());
+  world.sad->end_idle_routes();
+  CHECK(world.sad->decide_outbound(key_of(inner)).route == serving.route);
+}
+
 TEST_CASE("a rekey that narrows the selectors voids the flows decided by the old ones") {
   World world;
   const PairSpec old = world.add_pair();
