@@ -18,6 +18,7 @@ namespace {
 
 constexpr double kLeastSample = 0.005;     // seconds that a sample of the rate takes at least
 constexpr double kLeastWeight = 0.35;      // of a sample of the rate; one of twice the horizon counts alone
+constexpr std::uint64_t kFar = 16;         // numbers that no loss or disorder on the way explains
 constexpr std::uint64_t kGenerousOut = 4;  // blocks that reserve_all() adds; numbers skipped at a takeover cost nothing
 constexpr std::uint64_t kGenerousIn = 1;   // but a bound that is far away costs the packets below it
 
@@ -41,6 +42,7 @@ struct Line {
   std::uint64_t last_value = 1;     // newest number seen, exclusive
   std::uint64_t sampled_value = 1;  // as of last_time
   bool unsampled = false;           // the next value tells where a peer stands, not how fast it is
+  bool jumped = false;              // so did the last one: it lay far beyond what was let in
   TimePoint last_time{};
 
   std::uint64_t notify_at() const { return limit > block / 2 ? limit - block / 2 : 0; }
@@ -51,7 +53,10 @@ struct Line {
     const double elapsed = std::chrono::duration<double>(now - last_time).count();
     const double horizon = std::chrono::duration<double>(range.horizon).count();
     last_value = std::max(last_value, value);
-    if (std::exchange(unsampled, false)) {
+    // The peer took over somewhere (RFC 6311), or nobody served it for a while.
+    const bool jump = is_jump(value, saturated_add(limit, block));
+    if (jump) grown_at = limit;
+    if (std::exchange(unsampled, false) || jump) {
       sampled_value = std::max(sampled_value, value);
       last_time = now;
     } else if (elapsed >= kLeastSample && value > sampled_value) {
@@ -69,6 +74,11 @@ struct Line {
       grown_at = limit;
     }
   }
+  // An SA so much faster than it was looks the same at first, but does it again at once.
+  bool is_jump(std::uint64_t value, std::uint64_t expected) {
+    const bool far = value > saturated_add(expected, kFar);
+    return !std::exchange(jumped, far) && far;
+  }
   std::uint64_t block_for_rate(const BlockRange& range) const {
     const double traffic = rate * std::chrono::duration<double>(range.horizon).count();
     if (traffic >= static_cast<double>(range.max)) return range.max;
@@ -80,7 +90,7 @@ struct Line {
   }
   // What a partner's reservation tells about its block.
   void learn(std::uint64_t new_limit, const BlockRange& range) {
-    if (new_limit <= limit) return;
+    if (new_limit <= limit || is_jump(new_limit, saturated_add(limit, 4 * block))) return;
     block = std::clamp(new_limit - limit, range.min, range.max);
     rate = static_cast<double>(block) / std::chrono::duration<double>(range.horizon).count();
   }

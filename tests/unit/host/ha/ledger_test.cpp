@@ -73,6 +73,43 @@ TEST_CASE("what a peer sent while nobody served does not count as its speed", "[
   }
 }
 
+TEST_CASE("a number far beyond the bound tells where the peer stands, not how fast it is", "[N3]") {
+  // 400 packets a second, then our lease lapses for two seconds, or the peer is a cluster that takes over.
+  Ledger active{{}}, standby{{}};
+  active.add(kStart, kSpi, 7, 1);
+  standby.add(kStart, kSpi, 7, 1);
+  TimePoint now = kStart;
+  std::uint64_t number = 0;
+  const auto arrives = [&](microseconds later, std::uint64_t packets) {
+    now += later;
+    number += packets;
+    if (number < active.in_force(kSpi)->in_bound) return;
+    active.on_inbound(now, kSpi, number);
+    const auto request = active.take_requests(1, 10);
+    standby.store(request);
+    active.acknowledged(request);
+  };
+  for (int i = 0; i < 400; ++i) arrives(microseconds(2500), 1);
+  const bool soon = GENERATE(true, false);
+  INFO((soon ? "right behind what waited from before" : "after a while"));
+  REQUIRE(active.blocks(kSpi).in <= 20);
+  SECTION("once") {
+    arrives(microseconds(soon ? 1'200 : 2'000'000), 800);
+    for (int i = 0; i < 3; ++i) arrives(microseconds(200), 1);
+    CHECK(active.blocks(kSpi).in <= 40);
+    CHECK(standby.blocks(kSpi).in <= 40);
+    CHECK(active.in_force(kSpi)->in_bound <= number + 40);
+    for (int i = 0; i < 100; ++i) arrives(microseconds(2500), 1);
+    CHECK(active.blocks(kSpi).in <= 20);
+    CHECK(standby.blocks(kSpi).in <= 20);
+  }
+  SECTION("where it goes on it is speed: the card keeps up with no more") {
+    for (int i = 0; i < 20; ++i) arrives(microseconds(1'000), 1000);
+    CHECK(active.blocks(kSpi).in >= 5'000);
+    CHECK(standby.blocks(kSpi).in >= 5'000);
+  }
+}
+
 TEST_CASE("what was in flight when the partner went is asked for again, from the limit in force", "[N2]") {
   Ledger ledger{{}};
   ledger.add(kStart, kSpi, 7, 1);
