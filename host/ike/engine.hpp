@@ -82,6 +82,7 @@ struct SyncAttempt {
   Bytes request;
   unsigned attempt = 0;
   unsigned sends = 0;
+  bool in_doubt = false;  // our counters are likely to be old
 };
 
 // A request of ours that waits beside the newest one, with what belongs to it.

@@ -58,9 +58,7 @@ void finish_own_rekey(Engine& engine, Turn& turn, LiveSa& sa) {
     return;
   }
   if (theirs != nullptr) {
-    theirs->predecessor.reset();
-    theirs->close_at = turn.now + kSuccessorProbe;  // the peer deletes it
-    turn.touch(theirs->state.local_spi());
+    exchange::await_end(turn, *theirs);
   }
   exchange::inherit_children(engine, turn, *ours, sa);
   engine.want(turn, sa, end);

@@ -63,7 +63,7 @@ void handle_stray(Engine& engine, Turn& turn, LiveSa& sa, const Datagram& datagr
   engine.log.info(name_of(sa) + ": a message ahead of our counters since the takeover");
   sa.stray_may_sync = false;
   sa.diverged = true;  // what it did with the IDs that we do not know, nobody here can tell
-  run_sync(engine, turn, sa);
+  run_sync(engine, turn, sa, true);
 }
 
 void handle_request(Engine& engine, Turn& turn, LiveSa& sa, const wire::IkeHeader& header, const Datagram& datagram,

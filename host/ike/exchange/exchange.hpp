@@ -60,6 +60,8 @@ void handle_rekey_ike_response(Engine& engine, Turn& turn, LiveSa& sa, const Pen
 // The peer holds what nobody here knows any more (keys of a rekey: REK-009; children). This SA's children carry on
 // until a fresh IKE SA with fresh children stands.
 void reauthenticate(Engine& engine, Turn& turn, LiveSa& sa, std::string_view why);
+// Of crossing rekeys' SAs the one that does not live, made by the peer: it deletes it, or we do after a while.
+void await_end(Turn& turn, LiveSa& redundant);
 // The IKE SA that replaces `old` takes its children.
 void inherit_children(Engine& engine, Turn& turn, LiveSa& successor, LiveSa& old);
 // Something authentic arrived on an SA that a peer's rekey made: the peer holds its keys. Where ours crosses it, only a
@@ -88,8 +90,9 @@ void give_route_to(LiveSa& sa, std::uint32_t spi_in);
 bool is_message_id_sync(const Payloads& payloads);
 void handle_sync_request(Engine& engine, Turn& turn, LiveSa& sa, const Request& request);
 void handle_sync_response(Engine& engine, Turn& turn, LiveSa& sa, const Datagram& datagram, const Payloads& payloads);
-// Begins, repeats or gives up our sync: called when sync_at is due.
-void run_sync(Engine& engine, Turn& turn, LiveSa& sa);
+// Begins, repeats or gives up our sync: called when sync_at is due. `in_doubt`: begins it for a peer that seems to be
+// ahead of our counters.
+void run_sync(Engine& engine, Turn& turn, LiveSa& sa, bool in_doubt = false);
 // The peer may have gone on with another member: it may have rekeyed or deleted children there, as a split cluster lets
 // it. Where `sa` is diverged, a rekey of each child tells: the peer refuses what it does not know.
 void verify_children(Engine& engine, Turn& turn, LiveSa& sa);

@@ -19,19 +19,26 @@ constexpr std::array<Duration, kSendsMax> kWaits{std::chrono::milliseconds(500),
 constexpr std::array<int, kAttemptsMax> kFactors{1, 3, 7};
 constexpr Duration kPace = std::chrono::milliseconds(1);
 constexpr unsigned kMarginShift = 4;  // each attempt looks sixteen times as far ahead as the one before
+// Where the peer seems to be ahead, it may have gone on with a member of an earlier epoch, which looked ahead as we do.
+constexpr std::uint32_t kDoubtWindows = 16;
+constexpr std::uint32_t kDoubtEpochs = 64;
+constexpr std::uint32_t kMarginMax = 1u << 18;
 constexpr std::uint32_t kJumpLogged = 1u << 16;
 constexpr std::uint64_t kDeltaMax = 0x7fffffff;  // SYNC-043
 
-void begin_attempt(Engine& engine, Turn& turn, LiveSa& sa, unsigned attempt) {
+void begin_attempt(Engine& engine, Turn& turn, LiveSa& sa, unsigned attempt, bool in_doubt) {
   IkeSaState& state = sa.state;
   SyncAttempt sync;
   sync.attempt = attempt;
+  sync.in_doubt = in_doubt;
   do {
     engine.random.fill(sync.nonce);
   } while (sa.sync && sa.sync->nonce == sync.nonce);
   // Beyond anything that a member may have used or stated. An attempt without an answer may have stayed below what the
   // peer has seen: the next one goes much further, since IDs are plenty.
-  const std::uint32_t margin = std::max(state.peer_window, 1u) << (kMarginShift * attempt);
+  const std::uint32_t windows = in_doubt ? kDoubtWindows * (1 + engine.view.epoch % kDoubtEpochs) : 1;
+  const std::uint32_t margin =
+      std::min(windows * std::max(state.peer_window, 1u) << (kMarginShift * attempt), kMarginMax);
   sync.m1 = std::max(state.next_send_id + state.sync_attempts, state.sync_m1_sent) + margin;
   // A request that was answered since the last attempt counts: P1 moves on with it.
   sync.p1 = beyond_received(state);
@@ -179,19 +186,19 @@ void handle_sync_response(Engine& engine, Turn& turn, LiveSa& sa, const Datagram
   verify_children(engine, turn, sa);
 }
 
-void run_sync(Engine& engine, Turn& turn, LiveSa& sa) {
+void run_sync(Engine& engine, Turn& turn, LiveSa& sa, bool in_doubt) {
   if (!sa.sync) {
     sa.unproven = false;  // one sync a takeover for want of an answer (SYNC-026)
     sa.stray_may_sync = false;
     abandon_pending(engine, turn, sa);
-    begin_attempt(engine, turn, sa, 0);
+    begin_attempt(engine, turn, sa, 0, in_doubt);
   } else if (sa.sync->sends >= kSendsMax) {
     if (sa.sync->attempt + 1 >= kAttemptsMax) {
       engine.count(IkeCounter::kTimedOut);
       lose_sa(engine, turn, sa, "no answer to message-ID sync", false);
       return;
     }
-    begin_attempt(engine, turn, sa, sa.sync->attempt + 1);
+    begin_attempt(engine, turn, sa, sa.sync->attempt + 1, sa.sync->in_doubt);
   }
   send(engine, turn, sa);
 }

@@ -136,11 +136,8 @@ void finish(Engine& engine, Turn& turn, LiveSa& old, LiveSa& ours, const Bytes& 
     return;
   }
   if (theirs != nullptr) {
-    theirs->predecessor.reset();
-    // The peer deletes it, if it got so far as to make it.
-    theirs->close_at = turn.now + kSuccessorProbe;
+    await_end(turn, *theirs);
     old.state.successor.reset();
-    turn.touch(theirs->state.local_spi());
   }
   inherit_children(engine, turn, ours, old);
   delete_now(engine, turn, old);
@@ -180,6 +177,14 @@ void reauthenticate(Engine& engine, Turn& turn, LiveSa& sa, std::string_view why
   const Endpoint remote = sa.state.remote;
   engine.log.info(name_of(sa) + ": " + std::string(why) + ", authenticating anew");
   start_attempt(engine, turn, *sa.peer, child, local, remote, sa.state.local_spi());
+}
+
+void await_end(Turn& turn, LiveSa& redundant) {
+  redundant.predecessor.reset();
+  // Not to be asked after: to one that the peer never made there is no answer, and our DELETE would wait behind it.
+  redundant.state.phase = IkePhase::kReplaced;
+  redundant.close_at = turn.now + kSuccessorProbe;
+  turn.change(redundant.state.local_spi());
 }
 
 void inherit_children(Engine& engine, Turn& turn, LiveSa& successor, LiveSa& old) {

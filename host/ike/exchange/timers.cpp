@@ -27,7 +27,7 @@ void resend(Engine& engine, Turn& turn, LiveSa& sa) {
     // a child that it may have of another member, nothing does.
     const RequestKind kind = sa.state.pending->kind;
     sa.diverged = kind == RequestKind::kLiveness || kind == RequestKind::kDeleteChild;
-    run_sync(engine, turn, sa);
+    run_sync(engine, turn, sa, true);
     return;
   }
   const bool young = turn.now < engine.taken_over_at + kNothingLostFor;

@@ -225,6 +225,37 @@ TEST_CASE("of two crossing rekeys the one with the lowest nonce is redundant", "
   }
 }
 
+TEST_CASE("a redundant IKE SA serves nobody, and is ended by us where the peer never made it", "[REK-007]") {
+  unsigned redundant = 0;
+  for (std::uint64_t seed = 0; seed < 8; ++seed) {
+    World world;
+    world.connect();
+    for (std::uint64_t i = 0; i < seed; ++i) static_cast<void>(world.a.active().random.u64());
+    // a never sees the answer to its own rekey.
+    world.network = [&world](std::size_t, const Datagram& datagram) {
+      const bool answer = (datagram.octets[19] & 0x20) != 0 && datagram.octets[18] == 36;
+      return answer && datagram.local.address == world.b.address ? Fate{} : Fate{milliseconds(5)};
+    };
+    Step from_a = world.a.core().rekey_ike(world.now, only_sa(world.a)).value();
+    Step from_b = world.b.core().rekey_ike(world.now, only_sa(world.b)).value();
+    world.perform(world.a, std::move(from_a));
+    world.perform(world.b, std::move(from_b));
+    world.run_for(seconds(1));
+    if (world.b.core().sas().size() < 2 || !established(world.b).front()->original_initiator) continue;
+    ++redundant;
+    // So that a survivor does not take it for one that it has to keep.
+    CHECK(established(world.b).size() == 1);
+    CHECK(established(world.a).size() == 1);
+    CHECK(installed(world.b).size() == 1);
+    world.run_for(seconds(10));
+    for (const LocalSpi spi : world.b.core().sas()) {
+      const IkePhase phase = world.b.core().state(spi)->phase;
+      CHECK(phase == (spi == established(world.b).front()->local_spi() ? IkePhase::kEstablished : IkePhase::kDeleting));
+    }
+  }
+  CHECK(redundant >= 2);
+}
+
 TEST_CASE("what one end begins may cross anything that the other begins", "[REK][IKE-022]") {
   for (const Scenario& first : scenarios()) {
     for (const Scenario& second : scenarios()) {
