@@ -271,6 +271,7 @@ Result<void, std::string> Daemon::start() {
   if (!secrets) return Failure{secrets.error().text};
   secrets_ = std::move(*secrets);
   settings_.member.maintenance = std::filesystem::exists(settings_.state_dir / kMaintenanceFile);
+  settings_.member.life = random_.u64();
   ha::Member::Hooks hooks;
   hooks.eligible = [this] { return heartbeat_->eligible(); };
   hooks.partner = [this] { return heartbeat_->partner(); };

@@ -287,6 +287,13 @@ Hello read_hello(schema::Hello::Reader in) {
   hello.priority = in.getPriority();
   hello.may_lead = !in.getMayNotLead();
   hello.state_version = in.getStateVersion();
+  hello.life = in.getLife();
+  hello.activation = in.getActivation();
+  hello.handed_life = in.getHandedLife();
+  hello.handed_to = in.getHandedTo();
+  for (const std::uint64_t number : {hello.activation, hello.handed_to}) {
+    require(number <= kActivationMax, "hello: activation");
+  }
   return hello;
 }
 
@@ -340,6 +347,10 @@ Bytes encode_hello(const Hello& hello) {
   out.setPriority(hello.priority);
   out.setMayNotLead(!hello.may_lead);
   out.setStateVersion(hello.state_version);
+  out.setLife(hello.life);
+  out.setActivation(hello.activation);
+  out.setHandedLife(hello.handed_life);
+  out.setHandedTo(hello.handed_to);
   return codec::framed(message);
 }
 

@@ -197,7 +197,7 @@ struct HeartbeatCore::Impl {
       return;
     }
     TimePoint deadline = now + config.lease;
-    if (!facts.solo && (lapsed || heard_lately())) {
+    if (!facts.solo && (lapsed || (heard_lately() && !partner_is_new()))) {
       // Never echoed: nothing shows that the partner hears us.
       if (!echoed) return;
       deadline = *echoed + config.lease;
@@ -232,6 +232,9 @@ struct HeartbeatCore::Impl {
     rearm(Verdict::kLeaseLapsed);
     raise(step, Verdict::kLeaseBack);
   }
+
+  // It holds no state, and gets the leave to take over from nobody: it need not hear us.
+  bool partner_is_new() const { return view.role == Role::kStandby && !view.in_sync && !grants(); }
 
   // Lapsed: the partner may have gone active while we were silent, and what it did then is lost with its state. An
   // active of lower rank does not remember us either: it began anew.

@@ -5,7 +5,9 @@
 // Rules (all by the member's own clock; clocks are never compared between members):
 // - Every heartbeat carries its number and echoes the newest number received from the partner; a heartbeat
 //   is answered at once by one that echoes it (an answer only when one before it is missing).
-// - Lease of the active, partner heard within [lease / 2] and not solo: send time of our newest heartbeat that
+// - A partner that stands by without shadow state while we grant nothing is new: it cannot take over, and need not hear
+//   us. So one that dies and is back before we may go solo silences nobody.
+// - Lease of the active, partner heard within [lease / 2], not new, and we not solo: send time of our newest heartbeat that
 //   the partner echoed + lease. As the partner waits `takeover` from receiving it, the card is silent before.
 //   Partner not heard: now + lease (a dead partner must not stop us). Solo: now + lease.
 // - With a witness: an echo not older than [lease / 2] gives its send time + lease; else the later of that and, while

@@ -45,6 +45,7 @@ struct MemberConfig {
   bool maintenance = false;                           // at the start; see set_maintenance()
   bool witness = false;                               // only with its agreement active
   bool external = false;                              // an external manager says who leads: see want_role()
+  std::uint64_t life = 0;                             // random: no other run of the process has it; 0: not told
   sad::SadConfig sad;
   std::vector<sad::SpdRule> spd_rules;
   sad::PortNet outer, inner;
@@ -277,6 +278,9 @@ class Member final : private ike::ChildSlots {
   void hand_over(TimePoint now);
   void settle_handover(TimePoint now);
   void check_handover(TimePoint now);
+  bool handover_is_old(TimePoint now) const;
+  bool takes_back_from(const Hello& partner) const;
+  bool gives_back_to(const Hello& partner) const;
   bool handover_in_time(TimePoint now) const;
   void go_solo(TimePoint now);
   void reserve_ahead(TimePoint now);
@@ -384,6 +388,7 @@ class Member final : private ike::ChildSlots {
   TimePoint handover_deadline_ = kNever;
   TimePoint handed_over_at_{};
   std::uint64_t handed_to_ = 0;          // the partner's activation then, as a standby
+  std::uint64_t handed_life_ = 0;        // and its life, until we lead again or learn who does; 0: not told
   std::optional<Handover> handed_over_;  // told, and not yet settled here
   TimePoint announce_deadline_ = kNever;
   unsigned announces_left_ = 0;

@@ -18,6 +18,7 @@ constexpr Duration kHoldMax = std::chrono::milliseconds(300);
 constexpr Duration kReserveAgain = std::chrono::seconds(5);
 constexpr Duration kReserveDelay = std::chrono::milliseconds(200);
 constexpr Duration kAnnounceInterval = std::chrono::milliseconds(250);
+constexpr Duration kTakingBackMax = std::chrono::seconds(3);  // after it could: then anybody may begin anew
 
 }  // namespace
 
@@ -73,6 +74,7 @@ void Member::set_facts() {
 
 void Member::forget_all() {
   handed_over_.reset();
+  handed_life_ = 0;
   ike_.become_standby();
   sad_.clear();
   slow_path_.clear();
@@ -104,6 +106,7 @@ void Member::become_active(TimePoint now, Cause cause, std::uint32_t epoch, bool
   epoch_ = epoch;
   role_ = Role::kActive;
   took_over_ = cause == Cause::kTakeover && !taking_back;
+  handed_life_ = 0;
   pending_slots_.clear();  // from here on the IKE core gives them back itself
   partnership_ = cause == Cause::kHandover ? Partnership::kPaired : Partnership::kSolo;
   in_sync_ = false;
@@ -409,6 +412,7 @@ void Member::hand_over(TimePoint now) {
   handover_deadline_ = now + config_.handover_wait;
   handed_over_at_ = now;
   handed_to_ = hooks_.partner().activation;
+  handed_life_ = partner_hello_->life;
   set_facts();
   plan_preemption(now);
   log_.info("handed over to the partner, epoch " + std::to_string(epoch_));
@@ -435,11 +439,26 @@ void Member::check_handover(TimePoint now) {
   handover_deadline_ = kNever;
   if (role_ != Role::kStandby || !in_sync_ || partner_took_over()) return;
   if (partner.echoed + config_.heartbeat.takeover < now) {
+    // Where only its heartbeats are missing, the hellos of a new session decide.
+    if (handover_is_old(now) && link_.is_joined()) return drop_session(now, "nobody leads");
     handover_deadline_ = now + config_.heartbeat.takeover;
     return;
   }
   log_.warning("the partner did not go active after the handover: taking back");
   lead(now, Cause::kTakeover, epoch_ + 1, true);
+}
+
+bool Member::handover_is_old(TimePoint now) const {
+  return now > handed_over_at_ + config_.handover_wait + kTakingBackMax;
+}
+
+// Nobody has spoken since we handed over: the partner still lives, and has not been active.
+bool Member::takes_back_from(const Hello& partner) const {
+  return in_sync_ && handed_life_ != 0 && partner.life == handed_life_ && partner.activation == handed_to_;
+}
+// The same, seen by a partner that the handover did not reach.
+bool Member::gives_back_to(const Hello& partner) const {
+  return config_.life != 0 && partner.handed_life == config_.life && partner.handed_to == activation_;
 }
 
 // The partner takes back `handover_wait` after it stopped, and it was still granting when it answered at `granted`. A

@@ -37,6 +37,10 @@ Hello Member::hello() const {
   mine.slots = card_.info().slots;
   mine.priority = config_.priority;
   mine.may_lead = may_lead();
+  mine.life = config_.life;
+  mine.activation = activation_;
+  mine.handed_life = handed_life_;
+  mine.handed_to = handed_life_ == 0 ? 0 : handed_to_;
   return mine;
 }
 
@@ -44,7 +48,8 @@ void Member::session_up(TimePoint now) {
   hello_seen_ = false;
   second_asks_at_ = kNever;
   if (left_) return;
-  handover_deadline_ = kNever;  // whether this is still the partner that we handed over to, nobody can tell
+  handover_deadline_ = kNever;  // whether this is still the partner that we handed over to, its hello tells
+  if (handover_is_old(now)) handed_life_ = 0;
   const Hello mine = hello();
   told_may_lead_ = mine.may_lead;
   link_.open(now, mine);
@@ -144,14 +149,20 @@ void Member::handle_hello(TimePoint now, const Hello& hello) {
     tell_activation(now);
     return;
   }
-  // Both standby. A partner that was our active and came back has lost its state; ours is whole.
+  // Both standby. A handover got lost with the last session: who gave takes back, once the other cannot follow it.
+  if (takes_back_from(hello)) {
+    handover_deadline_ = std::max(now, handed_over_at_ + config_.handover_wait);
+    return;
+  }
+  // A partner that was our active and came back has lost its state; ours is whole.
   if (in_sync_ && may_lead()) {
     // With a full disk it keeps what it has, and tries again (claim_again_at_).
     if (!secure_activation(now)) return;
     if (hooks_.eligible()) return lead(now, Cause::kTakeover, epoch_ + 1);
   }
   in_sync_ = false;
-  if (is_first_of_standbys(hello)) return lead(now, Cause::kColdStart, epoch_ + 1);
+  handed_life_ = 0;
+  if (!gives_back_to(hello) && is_first_of_standbys(hello)) return lead(now, Cause::kColdStart, epoch_ + 1);
   leave_lead_to_partner(now);
 }
 

@@ -42,7 +42,12 @@ struct Hello {
   std::array<std::uint64_t, 2> activations{};  // highest activation number known of member 1 and 2 (N1)
   std::uint32_t slots = 0;                     // of the card
   std::uint8_t priority = 0;
-  bool may_lead = true;  // not in maintenance, nor told by a manager to stand by
+  bool may_lead = true;          // not in maintenance, nor told by a manager to stand by
+  std::uint64_t life = 0;        // names this run of the process; 0: not told
+  std::uint64_t activation = 0;  // of this member's present or last time of activity
+  // A standby that handed over and cannot know whether the order arrived: the partner's life and activation then.
+  std::uint64_t handed_life = 0;  // 0: nothing open
+  std::uint64_t handed_to = 0;
 };
 
 // How far one SA may count (N2, N3): limits are exclusive, of `epoch`.

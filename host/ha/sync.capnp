@@ -57,6 +57,10 @@ struct Hello {
   priority @12 :UInt8;
   mayNotLead @13 :Bool;  # in maintenance, or told by a manager to stand by
   stateVersion @14 :UInt32;  # of hw/contract; where both tell it, it must agree instead of contractVersion
+  life @15 :UInt64;  # random, of this run of the process; 0: not told
+  activation @16 :UInt64;  # number of the member's present or last time of activity
+  handedLife @17 :UInt64;  # standby: handed over to the partner of this life, the order may be lost; 0: nothing open
+  handedTo @18 :UInt64;  # and to this activation: a partner that still has it has not been active since
 }
 
 struct ConfigItem {

@@ -115,6 +115,7 @@ void Node::start_daemon() {
   hooks.eligible = [this] { return env_.mutant == Mutant::kStaleTakeover || heartbeat_->eligible(now()); };
   hooks.partner = [this] { return heartbeat_->partner(); };
   ha::MemberConfig config = make_config();
+  config.life = life_;
   heartbeat_ = std::make_unique<ha::HeartbeatCore>(config.heartbeat);
   member_ = std::make_unique<ha::Member>(std::move(config), *card_, disk_, random_, std::move(hooks), log_);
   start_witness();

@@ -13,6 +13,7 @@ constexpr std::size_t kSentMax = 32;
 constexpr std::uint64_t kNoLimit = ~std::uint64_t{0};
 constexpr Duration kScan = milliseconds(200);
 constexpr std::uint8_t kExchangeInit = 34;
+constexpr std::uint8_t kExchangeResume = 38;
 constexpr std::uint8_t kFlagResponse = 0x20;
 
 sad::Spd make_spd(std::size_t peer) {
@@ -90,9 +91,10 @@ void Peer::apply(ike::Step step) {
     const std::size_t marker = datagram.local.port == 4500 ? 4 : 0;
     // A NAT keepalive is shorter than the marker.
     const ByteView message = ByteView(datagram.octets).subspan(std::min(marker, datagram.octets.size()));
-    if (message.size() > 19 && message[18] == kExchangeInit && (message[19] & kFlagResponse) == 0) {
-      ++init_requests_;
-      env_.story.tell(name_, "sends IKE_SA_INIT");
+    if (message.size() > 19 && (message[19] & kFlagResponse) == 0) {
+      const bool anew = message[18] == kExchangeInit;
+      if (anew || message[18] == kExchangeResume) ++connects_;
+      if (anew) env_.story.tell(name_, "sends IKE_SA_INIT");
     }
     env_.check.n1.ike(message, name_);
     const ike::Datagram out{datagram.remote, datagram.local, datagram.octets};

@@ -31,7 +31,8 @@ class Peer final : public PeerPort, private ike::ChildSlots {
   const ike::Core& core() const { return core_; }
   const std::string& name() const { return name_; }
   std::size_t number() const { return number_; }
-  unsigned init_requests() const { return init_requests_; }
+  // IKE SAs asked for so far, by authentication or by a ticket.
+  unsigned connects() const { return connects_; }
 
   void frame(ByteView frame) override;
   void ike_datagram(const ike::Datagram& datagram) override;
@@ -66,7 +67,7 @@ class Peer final : public PeerPort, private ike::ChildSlots {
   std::map<std::uint32_t, ike::LocalSpi> owners_;
   std::map<std::uint32_t, std::uint64_t> packets_;
   TimePoint timer_at_ = kNever;
-  unsigned init_requests_ = 0;
+  unsigned connects_ = 0;
   std::uint32_t epoch_ = 1;
   std::deque<ike::Datagram> sent_;  // by a hostile one
 };

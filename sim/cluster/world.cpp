@@ -72,7 +72,7 @@ class World {
   std::uint64_t next_number_ = 1;
   std::map<std::size_t, TimePoint> last_to_host_, last_to_peer_;  // by peer
   std::map<std::uint64_t, std::size_t> sender_;                   // packet -> peer
-  std::vector<unsigned> init_requests_before_;
+  std::vector<unsigned> connects_before_;
   bool paired_at_fault_ = false;
   bool given_time_ = false;
   RunResult result_;
@@ -190,14 +190,14 @@ Node* World::target(Target target) {
 }
 
 void World::apply(const Fault& fault) {
-  if (plan_.single) {
+  if (plan_.single && connects_before_.empty()) {
     // While the witness says "solo" nobody may take the SAs over.
     const auto owner = etcd_.owner();
     const bool alone = plan_.witness && (!owner || owner->solo);
     paired_at_fault_ = !alone && std::any_of(nodes_.begin(), nodes_.end(), [](const auto& node) {
       return node->active() && node->member()->partnership() == ha::Partnership::kPaired;
     });
-    for (const auto& peer : peers_) init_requests_before_.push_back(peer->init_requests());
+    for (const auto& peer : peers_) connects_before_.push_back(peer->connects());
   }
   if (story_.told()) {
     const double ms = std::chrono::duration<double, std::milli>(fault.length).count();
@@ -432,7 +432,7 @@ void World::check_end(Report& report) {
     if (peers_[i]->hostile()) continue;
     if (!flows(last_to_host_[i])) report.violation("liveness", peers_[i]->name() + " reaches no host");
     if (!flows(last_to_peer_[i])) report.violation("liveness", "no host reaches " + peers_[i]->name());
-    if (plan_.single && paired_at_fault_ && !died_alone && peers_[i]->init_requests() != init_requests_before_[i]) {
+    if (plan_.single && paired_at_fault_ && !died_alone && peers_[i]->connects() != connects_before_[i]) {
       report.violation("liveness", peers_[i]->name() + " had to connect anew after a single fault");
     }
   }

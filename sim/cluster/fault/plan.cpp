@@ -247,6 +247,17 @@ void draw_distance(Dice& dice, Plan& plan) {
   if (!plan.single) plan.outer.loss_percent = loss[dice.below(4)];
 }
 
+// A planned takeover whose session breaks on the way: nobody knows whether the order arrived.
+void draw_broken_handover(Dice& dice, Plan& plan) {
+  if (!plan.single || !dice.chance(10)) return;
+  const Duration at = plan.faults.front().at;
+  const Duration cut = at + dice.between(Duration{0}, milliseconds(40));
+  const Duration length = dice.between(milliseconds(20), milliseconds(400));
+  plan.faults = {{at, {}, FaultKind::kTakeover, Target::kActive, 0},
+                 {cut, length, FaultKind::kCutSync, Target::kActive, 0},
+                 {cut + dice.between(Duration{0}, length), {}, FaultKind::kResetSync, Target::kActive, 0}};
+}
+
 Temperament draw_temperament(Dice& dice) {
   constexpr std::array kTable{Temperament::kFull,       Temperament::kFull,   Temperament::kMessageIds,
                               Temperament::kMessageIds, Temperament::kPlain,  Temperament::kCluster,
@@ -323,6 +334,8 @@ Plan draw_plan(std::uint64_t seed) {
   draw_leadership(leadership_dice, plan);
   Dice distance_dice(seed * 0xe7037ed1a0b428db + 11);
   draw_distance(distance_dice, plan);
+  Dice handover_dice(seed * 0xa0761d6478bd642f + 13);
+  draw_broken_handover(handover_dice, plan);
   set_ends(plan);
   return plan;
 }

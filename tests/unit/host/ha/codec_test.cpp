@@ -353,6 +353,10 @@ TEST_CASE("hello and acknowledgement come back as they were", "[N6]") {
   h.activations = {5, 6};
   h.slots = 7;
   h.priority = 8;
+  h.life = 9;
+  h.activation = 10;
+  h.handed_life = 11;
+  h.handed_to = 12;
   Result<Frame, std::string> frame = decode_frame(kNow, body(encode_hello(h)));
   REQUIRE(frame.ok());
   const Hello& g = std::get<Hello>(*frame);
@@ -368,6 +372,10 @@ TEST_CASE("hello and acknowledgement come back as they were", "[N6]") {
   CHECK(g.activations == h.activations);
   CHECK(g.slots == h.slots);
   CHECK(g.priority == h.priority);
+  CHECK(g.life == h.life);
+  CHECK(g.activation == h.activation);
+  CHECK(g.handed_life == h.handed_life);
+  CHECK(g.handed_to == h.handed_to);
   frame = decode_frame(kNow, body(encode_ack(123)));
   CHECK(std::get<AckFrame>(*frame).number == 123);
 }
@@ -438,6 +446,8 @@ TEST_CASE("members, epochs and activations that no cluster of two can have are r
   CHECK(refused_hello([](Hello& h) { h.member = 3; }) == "hello: member");
   CHECK(refused_hello([](Hello& h) { h.activations[0] = kActivationMax + 1; }) == "hello: activation");
   CHECK(refused_hello([](Hello& h) { h.activations[1] = ~std::uint64_t{0}; }) == "hello: activation");
+  CHECK(refused_hello([](Hello& h) { h.activation = kActivationMax + 1; }) == "hello: activation");
+  CHECK(refused_hello([](Hello& h) { h.handed_to = kActivationMax + 1; }) == "hello: activation");
   CHECK(refused_hello([](Hello& h) { h.epoch = kEpochMax + 1; }) == "hello: epoch");
   CHECK(refused_record(ActivationNotice{2, kActivationMax}) == "");
   CHECK(refused_record(ActivationNotice{3, 9}) == "activation: member");

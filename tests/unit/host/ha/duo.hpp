@@ -49,34 +49,41 @@ class Duo {
   };
 
   Duo() {
-    for (std::uint8_t i = 0; i < 2; ++i) {
-      config[i].cluster = "test";
-      config[i].id = static_cast<std::uint8_t>(i + 1);
-      config[i].priority = i == 0 ? 100 : 50;
-      config[i].config_items = {{"outer", "1"}, {"peer.branch", "2"}};
-    }
+    for (std::uint8_t i = 0; i < 2; ++i) config[i] = plain(i);
+  }
+  static MemberConfig plain(std::uint8_t i) {
+    MemberConfig config;
+    config.cluster = "test";
+    config.id = static_cast<std::uint8_t>(i + 1);
+    config.priority = i == 0 ? 100 : 50;
+    config.life = 1000u + i;
+    config.config_items = {{"outer", "1"}, {"peer.branch", "2"}};
+    return config;
   }
 
   void start() {
-    for (std::size_t i = 0; i < 2; ++i) {
-      auto made = driver::InprocCard::create(64, card::Crypto::kNative);
-      REQUIRE(made.ok());
-      side[i].card = std::move(*made);
-      side[i].card->set_now(to_ns(now));
-      Member::Hooks hooks;
-      hooks.eligible = [this, i] { return eligible[i]; };
-      hooks.partner = [this, i] {
-        const HeartbeatFacts& other = side[1 - i].facts;
-        const TimePoint heard = !connected ? TimePoint::min() : deaf ? last_heard : now;
-        return PartnerView{
-            connected,        other.role,     other.solo, other.in_sync, other.epoch,
-            other.activation, other.may_lead, heard,      heard,         ungranted[i] ? TimePoint::min() : heard};
-      };
-      side[i].member.emplace(std::move(config[i]), *side[i].card, *side[i].store, side[i].random, std::move(hooks),
-                             side[i].log);
-      REQUIRE(side[i].member->start(now).ok());
-    }
+    for (std::size_t i = 0; i < 2; ++i) start(i);
     connect();
+  }
+  // One member's process, anew if it ran; its disk stays.
+  void start(std::size_t i) {
+    auto made = driver::InprocCard::create(64, card::Crypto::kNative);
+    REQUIRE(made.ok());
+    side[i].member.reset();
+    side[i].card = std::move(*made);
+    side[i].card->set_now(to_ns(now));
+    Member::Hooks hooks;
+    hooks.eligible = [this, i] { return eligible[i]; };
+    hooks.partner = [this, i] {
+      const HeartbeatFacts& other = side[1 - i].facts;
+      const TimePoint heard = !connected ? TimePoint::min() : deaf ? last_heard : now;
+      return PartnerView{
+          connected,        other.role,     other.solo, other.in_sync, other.epoch,
+          other.activation, other.may_lead, heard,      heard,         ungranted[i] ? TimePoint::min() : heard};
+    };
+    side[i].member.emplace(std::move(config[i]), *side[i].card, *side[i].store, side[i].random, std::move(hooks),
+                           side[i].log);
+    REQUIRE(side[i].member->start(now).ok());
   }
   // The first one has asked the witness; returns what it asks.
   std::vector<WitnessClaim>& start_with_witness() {

@@ -348,6 +348,34 @@ TEST_CASE("a goodbye counts as silence at once, and what is still on its way doe
   CHECK(has(d.active.partner_left(at(101)), Verdict::kPartnerLost));
 }
 
+TEST_CASE("a standby that dies and is back, without state, before it was given up silences nobody", "[N4][N7]") {
+  const int away = GENERATE(30, 45, 60, 90);
+  CAPTURE(away);
+  Couple c;
+  c.run(0, 100);
+  const auto silent = [&](const HeartbeatStep& step, int ms) {
+    return step.lease_deadline_ns && *step.lease_deadline_ns <= to_ns(at(ms));
+  };
+  c.active.set_facts(at(101), {Role::kActive, false, false, 1, 1});  // the session broke
+  for (int ms = 105; ms <= 100 + away; ms += 5) {
+    const HeartbeatStep step = c.active.tick(at(ms));
+    CHECK_FALSE(silent(step, ms));
+    CHECK(step.verdicts.empty());
+  }
+  HeartbeatCore again(Couple::config(2));
+  const int back = 100 + away + 1;
+  again.set_key(at(back), kNewKey);
+  c.active.set_key(at(back), kNewKey);
+  const HeartbeatStep first = again.set_facts(at(back), {Role::kStandby, false, false, 0, 1});
+  // Our answer to its first heartbeat is lost: the next echo is ten milliseconds away.
+  CHECK_FALSE(silent(c.active.handle_datagram(at(back), first.datagrams.at(0)), back));
+  for (int ms = back + 5; ms <= back + 10; ms += 5) {
+    const HeartbeatStep step = c.active.tick(at(ms));
+    CHECK_FALSE(silent(step, ms));
+    CHECK_FALSE(has(step, Verdict::kLeaseLapsed));
+  }
+}
+
 TEST_CASE("after a lapse a partner that has lost its shadow state means starting empty", "[N2][N3][N7]") {
   for (const bool witness : {false, true}) {
     for (const bool forgot : {true, false}) {

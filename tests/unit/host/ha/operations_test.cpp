@@ -122,6 +122,57 @@ TEST_CASE("what was handed over is not taken back from a partner that led, and s
   CHECK(duo.a().role() == (led ? Role::kStandby : Role::kActive));
 }
 
+TEST_CASE("a handover that was lost with its session is taken back, unless the partner has led or is another process",
+          "[N2][N4]") {
+  enum class Partner { kWaits, kLed, kAnew, kIsOlder };
+  const Partner partner = GENERATE(Partner::kWaits, Partner::kLed, Partner::kAnew, Partner::kIsOlder);
+  const bool giver_is_first = GENERATE(true, false);
+  CAPTURE(static_cast<int>(partner), giver_is_first);
+  Duo duo;
+  if (!giver_is_first) duo.config[1].priority = 200;
+  duo.config[1].maintenance = !giver_is_first;  // so that the first one leads at the start
+  if (partner == Partner::kIsOlder) duo.config[1].life = 0;
+  duo.start();
+  REQUIRE(duo.a().role() == Role::kActive);
+  if (!giver_is_first) duo.b().set_maintenance(duo.now, false);
+  duo.settle();
+  REQUIRE(duo.b().in_sync());
+  REQUIRE(duo.a().take_over(duo.now).ok());
+  duo.pump();
+  duo.cut = true;
+  for (int look = 0; look < 3; ++look) duo.pass(milliseconds(10));
+  REQUIRE(duo.a().role() == Role::kStandby);
+  if (partner == Partner::kLed) {
+    duo.eligible[1] = true;
+    duo.b().verdict(duo.now, Verdict::kTakeOver);
+    REQUIRE(duo.b().role() == Role::kActive);
+    duo.eligible[1] = false;
+    duo.b().verdict(duo.now, Verdict::kDeposed);
+  } else if (partner == Partner::kAnew) {
+    duo.config[1] = Duo::plain(1);
+    ++duo.config[1].life;
+    // Its disk, too, has forgotten what it led under.
+    duo.side[1].member.reset();
+    duo.side[1].store = std::make_unique<Disk>();
+    duo.start(1);
+  }
+  for (Duo::Side& side : duo.side) side.member->session_down(duo.now);
+  duo.cut = false;
+  duo.connect();
+  const std::uint32_t before = duo.a().epoch();
+  if (partner == Partner::kWaits) {
+    CHECK(duo.a().role() == Role::kStandby);
+    CHECK(duo.b().role() == Role::kStandby);
+    duo.pass(milliseconds(900));
+    CHECK(duo.b().role() == Role::kStandby);
+    duo.pass(milliseconds(200));
+    CHECK(duo.a().role() == Role::kActive);
+    CHECK(duo.a().epoch() == before + 1);
+  }
+  CHECK(duo.side[0].log.contains("taking back") == (partner == Partner::kWaits));
+  CHECK((duo.a().role() == Role::kActive || duo.b().role() == Role::kActive));
+}
+
 TEST_CASE("a member in maintenance serves until a partner can take over") {
   Duo duo;
   duo.config[1].maintenance = true;
