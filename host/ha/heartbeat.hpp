@@ -7,8 +7,8 @@
 //   is answered at once by one that echoes it (an answer only when one before it is missing).
 // - A partner that stands by without shadow state while we grant nothing is new: it cannot take over, and need not hear
 //   us. So one that dies and is back before we may go solo silences nobody.
-// - Lease of the active, partner heard within [lease / 2], not new, and we not solo: send time of our newest heartbeat that
-//   the partner echoed + lease. As the partner waits `takeover` from receiving it, the card is silent before.
+// - Lease of the active, partner heard within [lease / 2], not new, and we not solo: send time of our newest heartbeat
+//   that the partner echoed + lease. As the partner waits `takeover` from receiving it, the card is silent before.
 //   Partner not heard: now + lease (a dead partner must not stop us). Solo: now + lease.
 // - With a witness: an echo not older than [lease / 2] gives its send time + lease; else the later of that and, while
 // the

@@ -141,7 +141,7 @@ TEST_CASE("a survivor with a state that is too old finds back by one sync", "[SY
         world.take_over(scene.cluster);
         REQUIRE(scene.state().next_send_id + stale == used);
         // cluster -> peer  N: INFORMATIONAL {}, three times     (seen before, dropped)
-        // cluster -> peer  0: INFORMATIONAL {MESSAGE_ID_SYNC}   (M1 far ahead at once: the counters are known to be old)
+        // cluster -> peer  0: INFORMATIONAL {MESSAGE_ID_SYNC}   (M1 far ahead: our counters are in doubt)
         // cluster <- peer  0: INFORMATIONAL {MESSAGE_ID_SYNC}
         world.run_for(seconds(60));
         CHECK(scene.count(IkeCounter::kSyncStarted) == 1);
