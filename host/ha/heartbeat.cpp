@@ -47,6 +47,7 @@ constexpr std::uint8_t kFlagAnswer = 1u << 3;
 constexpr std::uint8_t kFlagMayNotLead = 1u << 4;
 constexpr std::size_t kSendTimes = 1024;  // newest heartbeats whose send time is known; older echoes count nothing
 
+constexpr std::size_t kKeysMax = 16;         // sessions that only one end took for whole, one after the other
 constexpr std::uint64_t kCopiesBehind = 64;  // how far a second path may lag before its copies are counted as rejected
 
 struct Message {
@@ -117,9 +118,9 @@ struct HeartbeatCore::Impl {
 
   HeartbeatConfig config;
   HeartbeatFacts facts;
-  std::unique_ptr<Session> session;   // of the newest key
-  std::unique_ptr<Session> previous;  // until the next key: the partner may switch later than we
-  bool partner_switched = false;      // heard under the newest key
+  // By the age of their keys. The first is the one that the partner was heard under last: until it shows that it has a
+  // newer one, it may have none of those, as a session can be whole for one end and not for the other.
+  std::vector<std::unique_ptr<Session>> sessions;
   PartnerView view;
   std::uint8_t view_member = 0;
   Totals totals;
@@ -298,8 +299,7 @@ struct HeartbeatCore::Impl {
 
   void heartbeat(TimePoint now, HeartbeatStep& step) {
     next_heartbeat = now + config.interval * 3 / 4;
-    if (session) send(now, *session, false, step);
-    if (previous && !partner_switched) send(now, *previous, false, step);
+    for (auto to = sessions.rbegin(); to != sessions.rend(); ++to) send(now, **to, false, step);
   }
 
   // What a genuine heartbeat brings.
@@ -317,7 +317,8 @@ struct HeartbeatCore::Impl {
       from.echo = message.number;
       from.echo_at = now;
     }
-    if (&from == session.get()) partner_switched = true;
+    sessions.erase(sessions.begin(), std::find_if(sessions.begin(), sessions.end(),
+                                                  [&from](const auto& known) { return known.get() == &from; }));
     view = {true,
             partner_active ? Role::kActive : Role::kStandby,
             partner_solo,
@@ -398,12 +399,11 @@ HeartbeatCore::~HeartbeatCore() = default;
 
 void HeartbeatCore::set_key(TimePoint, ByteView key) {
   // The same key again would let old numbers in a second time.
-  for (const auto& known : {&impl_->session, &impl_->previous}) {
-    if (*known && equal_constant_time((*known)->key.view(), key)) return;
+  for (const auto& known : impl_->sessions) {
+    if (equal_constant_time(known->key.view(), key)) return;
   }
-  impl_->previous = std::move(impl_->session);
-  impl_->session = std::make_unique<Session>(key);
-  impl_->partner_switched = false;
+  impl_->sessions.push_back(std::make_unique<Session>(key));
+  if (impl_->sessions.size() > kKeysMax) impl_->sessions.erase(impl_->sessions.begin() + 1);
 }
 
 HeartbeatStep HeartbeatCore::set_facts(TimePoint now, const HeartbeatFacts& facts) {
@@ -432,8 +432,8 @@ HeartbeatStep HeartbeatCore::handle_datagram(TimePoint now, ByteView datagram) {
   now = impl_->advance(now, step);
   const bool shaped =
       datagram.size() == kDatagramOctets && load_big_endian(datagram.data(), 2) == kMagic && datagram[2] == kVersion;
-  for (Session* from : {impl_->session.get(), impl_->previous.get()}) {
-    if (!shaped || from == nullptr) continue;
+  for (const auto& from : impl_->sessions) {
+    if (!shaped) break;
     const std::optional<Message> message = open(from->mac, datagram);
     if (!message) continue;
     // Reflected, or echoing what was never sent, or of an epoch that we could not follow.
@@ -456,8 +456,7 @@ HeartbeatStep HeartbeatCore::partner_left(TimePoint now) {
   const bool was_heard = impl_->view.heard;
   impl_->silence = std::max(impl_->silence, impl_->config.lost);
   // Its heartbeats that are still on their way must not bring it back; a new session brings a new key.
-  impl_->session.reset();
-  impl_->previous.reset();
+  impl_->sessions.clear();
   impl_->granted.reset();
   impl_->renew(now, step);
   if (was_heard) impl_->judge(now, step);

@@ -95,8 +95,8 @@ class HeartbeatCore {
   explicit HeartbeatCore(HeartbeatConfig config);
   ~HeartbeatCore();
 
-  // Key exported from the TLS session (32 octets). The one before stays valid for receiving. Until the first
-  // key nothing is sent or accepted and the partner counts as never heard. Receiving starts afresh.
+  // Key exported from the TLS session (32 octets). Those before stay in use until the partner is heard under a newer
+  // one. Until the first key nothing is sent or accepted and the partner counts as never heard.
   void set_key(TimePoint now, ByteView key);
   HeartbeatStep set_facts(TimePoint now, const HeartbeatFacts& facts);
   // Call every half `interval` (heartbeats leave every `interval`), and after every wake-up.

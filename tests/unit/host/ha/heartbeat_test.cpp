@@ -133,6 +133,27 @@ TEST_CASE("a partner that restarted is heard under a new key with numbers from 1
   CHECK(c.standby.handle_datagram(at(130), old).datagrams.empty());
 }
 
+TEST_CASE("members that do not get the same sessions at the same time go on hearing each other", "[N7]") {
+  // Session after session that one end took for whole, and the other did not.
+  Couple c;
+  c.run(0, 100);
+  const bool active_first = GENERATE(true, false);
+  HeartbeatCore& first = active_first ? c.active : c.standby;
+  HeartbeatCore& second = active_first ? c.standby : c.active;
+  for (int i = 0; i < 20; ++i) {
+    first.set_key(at(101 + i), Bytes(32, static_cast<std::uint8_t>(20 + i)));
+    CHECK(c.run(100 + 40 * i, 140 + 40 * i).empty());
+    CHECK(first.partner().last_heard >= at(130 + 40 * i));
+    CHECK(second.partner().last_heard >= at(130 + 40 * i));
+  }
+  // Then the other gets one of them, the newest or the one before.
+  const int last = GENERATE(19, 18);
+  second.set_key(at(901), Bytes(32, static_cast<std::uint8_t>(20 + last)));
+  CHECK(c.run(900, 1000).empty());
+  CHECK(first.partner().last_heard >= at(990));
+  CHECK(second.partner().last_heard >= at(990));
+}
+
 TEST_CASE("the same key again does not let old numbers in", "[N7]") {
   Couple c;
   const Bytes beat = c.active.tick(at(10)).datagrams.at(0);
