@@ -247,10 +247,20 @@ void draw_distance(Dice& dice, Plan& plan) {
   if (!plan.single) plan.outer.loss_percent = loss[dice.below(4)];
 }
 
-// A planned takeover whose session breaks on the way: nobody knows whether the order arrived.
+// A planned takeover whose session breaks on the way: nobody knows whether the order arrived. Or whose session
+// is slow right behind it, so that the new active dies before anything that it reserved is acknowledged.
 void draw_broken_handover(Dice& dice, Plan& plan) {
-  if (!plan.single || !dice.chance(10)) return;
+  if (!dice.chance(plan.single ? 10 : 20)) return;
   const Duration at = plan.faults.front().at;
+  if (!plan.single) {
+    const Duration slow = at + dice.between(milliseconds(5), milliseconds(40));
+    const Duration death = slow + dice.between(milliseconds(150), milliseconds(600));
+    plan.faults.push_back({at, {}, FaultKind::kTakeover, Target::kActive, 0});
+    plan.faults.push_back({slow, milliseconds(800), FaultKind::kSlowSync, Target::kActive, 0});
+    plan.faults.push_back({death, milliseconds(100), FaultKind::kCrashDaemon, Target::kActive, 0});
+    in_order(plan);
+    return;
+  }
   const Duration cut = at + dice.between(Duration{0}, milliseconds(40));
   const Duration length = dice.between(milliseconds(20), milliseconds(400));
   plan.faults = {{at, {}, FaultKind::kTakeover, Target::kActive, 0},
