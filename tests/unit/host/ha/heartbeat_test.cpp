@@ -255,6 +255,26 @@ TEST_CASE("a standby that is not in sync is told that the active is lost, not to
   CHECK(verdicts == std::vector<Verdict>{Verdict::kActiveLost});
 }
 
+TEST_CASE("a standby that missed what was said while it slept lets the active's lease end first", "[N7]") {
+  // The machine stands still, nothing waits in its sockets; the active cannot tell that from death and goes on, then
+  // dies.
+  const int slept = GENERATE(range(1, 80));
+  CAPTURE(slept);
+  Couple c;
+  c.run(0, 100);
+  std::uint64_t lease = 0;
+  for (int ms = 100; ms < 100 + slept; ms += 1) {
+    lease = std::max(lease, c.active.tick(at(ms)).lease_deadline_ns.value_or(0));
+  }
+  bool told = false;
+  int ms = 100 + slept;
+  for (; !told && ms < 400; ms += 5) {
+    const HeartbeatStep step = c.standby.tick(at(ms));
+    told = has(step, Verdict::kTakeOver);
+    if (told) CHECK(to_ns(at(ms)) > lease);
+  }
+}
+
 TEST_CASE("eligibility ends 100 ms after the standby's last echoed heartbeat", "[N2]") {
   Couple c;
   c.run(0, 100);
