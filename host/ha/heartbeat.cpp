@@ -7,9 +7,6 @@
 // Where this file is stricter than the rules there, and why:
 // - Silence of the partner is counted only while we are awake: what a gap between two calls adds is capped, as the
 //   datagrams of that time may still wait in the socket. So no pause looks like a dead partner.
-// - Asleep, we may miss what an active says that does not hear us either, and so goes on without our echo: its lease
-// has
-//   to end after we woke, whatever was silent before.
 // - After a lapse a heartbeat frees the lease only if it echoes one that we sent after the lapse: an older one may
 //   have waited in the socket while the partner took over. Solo, `takeover` awake without a higher active also does.
 // - From kTakeOver on, until the role changes or the eligibility behind it ends, what the active says is no longer
@@ -132,7 +129,6 @@ struct HeartbeatCore::Impl {
   TimePoint last_call{};
   TimePoint next_heartbeat = TimePoint::min();
   Duration silence{};  // of the partner, awake time only
-  TimePoint listens_since = TimePoint::min();
 
   // Active.
   bool lapsed = false;
@@ -176,7 +172,6 @@ struct HeartbeatCore::Impl {
     const Duration gap_max = config.interval + config.interval / 2;
     last_call = now;
     silence += std::min(gap, gap_max);
-    if (gap > config.interval * 3 / 4) listens_since = now;
     if (gap > config.lease / 2) view.missed = now;
     if (lapsed && gap > gap_max) awake_since = now;
     if (is_active() && !lapsed && !deposed && lease_ns && *lease_ns != 0 && to_ns(now) >= *lease_ns) {
@@ -203,7 +198,9 @@ struct HeartbeatCore::Impl {
       return;
     }
     TimePoint deadline = now + config.lease;
-    if (!facts.solo && (lapsed || (heard_lately() && !partner_is_new()))) {
+    if (!facts.solo && !lapsed && !heard_lately()) {
+      deadline = now + config.lease / 2;
+    } else if (!facts.solo && (lapsed || !partner_is_new())) {
       // Never echoed: nothing shows that the partner hears us.
       if (!echoed) return;
       deadline = *echoed + config.lease;
@@ -270,7 +267,7 @@ struct HeartbeatCore::Impl {
   }
   void judge_silent_active(TimePoint now, HeartbeatStep& step) {
     if (may_take_over(now)) {
-      if (now >= listens_since + (config.lease + config.takeover) / 2) raise(step, Verdict::kTakeOver);
+      raise(step, Verdict::kTakeOver);
     } else if (silence >= config.lost) {
       raise(step, Verdict::kActiveLost);
     }
@@ -460,7 +457,6 @@ HeartbeatStep HeartbeatCore::partner_left(TimePoint now) {
   now = impl_->advance(now, step);
   const bool was_heard = impl_->view.heard;
   impl_->silence = std::max(impl_->silence, impl_->config.lost);
-  impl_->listens_since = TimePoint::min();
   // Its heartbeats that are still on their way must not bring it back; a new session brings a new key.
   impl_->sessions.clear();
   impl_->granted.reset();

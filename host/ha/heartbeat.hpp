@@ -9,7 +9,8 @@
 //   us. So one that dies and is back before we may go solo silences nobody.
 // - Lease of the active, partner heard within [lease / 2], not new, and we not solo: send time of our newest heartbeat
 //   that the partner echoed + lease. As the partner waits `takeover` from receiving it, the card is silent before.
-//   Partner not heard: now + lease (a dead partner must not stop us). Solo: now + lease.
+//   Partner not heard: now + lease / 2 (a dead partner must not stop us; one that only slept, and missed our last
+//   heartbeats, counts on at most an interval and a half of its sleep as silence). Solo or new: now + lease.
 // - With a witness: an echo not older than [lease / 2] gives its send time + lease; else the later of that and, while
 // the
 //   witness vouches for us, now + lease, at most until that ends. Solo or not makes no difference.
