@@ -12,8 +12,7 @@
 //   Partner not heard: now + lease / 2 (a dead partner must not stop us; one that only slept, and missed our last
 //   heartbeats, counts on at most an interval and a half of its sleep as silence). Solo or new: now + lease.
 // - With a witness: an echo not older than [lease / 2] gives its send time + lease; else the later of that and, while
-// the
-//   witness vouches for us, now + lease, at most until that ends. Solo or not makes no difference.
+//   the witness vouches for us, now + lease, at most until that ends. Solo or not makes no difference.
 // - A lease that lapsed (pause, hang) is not renewed before a heartbeat received after the lapse shows a partner
 //   that is no active of higher rank, or the partner stayed silent for `takeover` after we woke and solo holds.
 // - Eligibility of the standby: it may take SAs over only until (send time of its newest heartbeat that the
