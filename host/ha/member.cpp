@@ -215,6 +215,7 @@ void Member::remove_children(ike::LocalSpi owner, const std::set<std::uint32_t>&
     ledger_->remove(spi);
     beyond_.forget(spi);
     packets_seen_.erase(spi);
+    elsewhere_.erase(spi);
     usage_.remove(spi);
     owners_.erase(spi);
     entry = owned_.erase(entry);

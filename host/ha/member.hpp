@@ -238,6 +238,7 @@ class Member final : private ike::ChildSlots {
   void tell_all_usage(TimePoint now);
   void report_usage(const ike::IkeSaState& state, std::vector<UsageEntry>& entries);
   void look_for_lost_events(TimePoint now, std::uint32_t spi_in, const Use& card);
+  void look_at_source(std::uint32_t spi_in);
   void look_at_use(TimePoint now, std::uint32_t spi_in, bool tell, std::vector<UsageEntry>& entries);
   void rekey_worn(TimePoint now);
   void scan_usage(TimePoint now);
@@ -342,7 +343,9 @@ class Member final : private ike::ChildSlots {
   TimePoint beyond_at_ = kNever;  // the card had no room for some of them
   std::deque<InFlight> credits_in_flight_;
   std::map<std::uint32_t, std::uint64_t> packets_seen_;  // by spi_in, at the last scan
-  std::vector<std::uint32_t> unusable_;                  // children that the card refused: to be deleted
+  std::set<std::uint32_t> elsewhere_;  // by spi_in: there the last look saw the peer, not where we send
+  std::vector<std::pair<std::uint32_t, Endpoint>> moved_;  // by spi_in: so did the one before
+  std::vector<std::uint32_t> unusable_;                    // children that the card refused: to be deleted
   std::uint64_t secrets_end_ = 0;           // record whose acknowledgement lets proposed secrets be used; 0: none waits
   std::optional<std::uint32_t> saved_key_;  // id of the newest ticket key on disk
   TimePoint solo_since_{};

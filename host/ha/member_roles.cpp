@@ -86,6 +86,7 @@ void Member::forget_all() {
   beyond_.clear();
   credits_in_flight_.clear();
   packets_seen_.clear();
+  elsewhere_.clear();
   unusable_.clear();
   usage_.clear();
   carried_.reset();

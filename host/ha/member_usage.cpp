@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "host/ha/member.hpp"
+#include "host/sad/card_address.hpp"
 
 namespace tandem::ha {
 namespace {
@@ -94,12 +95,32 @@ void Member::look_for_lost_events(TimePoint now, std::uint32_t spi_in, const Use
 }
 
 // One SA: told if it has moved, proof of life if it received, rekeyed before its numbers run out.
+// The card tells a new source of ESP once. Where that was lost, or an IKE message that came late from the address
+// before took the SA back there, the newest packet tells; at the second look, as an IKE message may be newer than the
+// first.
+void Member::look_at_source(std::uint32_t spi_in) {
+  const auto owner = owners_.find(spi_in);
+  const ike::IkeSaState* state = owner != owners_.end() ? ike_.state(owner->second) : nullptr;
+  if (state == nullptr || !state->nat_remote || state->nat_local) return;
+  const auto in = card_.inbound_state(card::spi_index(spi_in));
+  if (!in || in->peer_port == 0 || sad_.pair_at(card::spi_index(spi_in), in->instance) != spi_in) return;
+  const Endpoint source{sad::from_card(in->peer, card::kFamilyIpv4), in->peer_port};
+  if (source == state->remote) {
+    elsewhere_.erase(spi_in);
+  } else if (!elsewhere_.insert(spi_in).second) {
+    moved_.emplace_back(spi_in, source);
+  }
+}
+
 void Member::look_at_use(TimePoint now, std::uint32_t spi_in, bool tell, std::vector<UsageEntry>& entries) {
   const auto credit = ledger_->in_force(spi_in);
   if (!credit) return;
   const Use card = use_on_card(spi_in);
   auto& seen = packets_seen_[spi_in];
-  if (card.in_packets != seen) ike_.note_inbound_traffic(now, spi_in);
+  if (card.in_packets != seen) {
+    ike_.note_inbound_traffic(now, spi_in);
+    look_at_source(spi_in);
+  }
   seen = card.in_packets;
   if (auto entry = tell ? usage_.report(spi_in, credit->instance, card) : std::nullopt) entries.push_back(*entry);
   if (looks_for_lost_) look_for_lost_events(now, spi_in, card);
@@ -143,6 +164,7 @@ void Member::scan_usage(TimePoint now) {
   tell_flows(now);
   if (!flows_to_tell_.empty()) usage_deadline_ = now + kUsageSlice;
   tell_usage(now, entries);
+  for (const auto& [spi, source] : std::exchange(moved_, {})) apply(now, ike_.handle_peer_moved(now, spi, source));
   rekey_worn(now);
 }
 
