@@ -136,6 +136,16 @@ class Duo {
     pump();
     for (int look = 0; look < 3; ++look) pass(milliseconds(10));
   }
+  // The first one, active, hands over; the order is lost, as from just before it the session carries nothing.
+  void lose_handover() {
+    settle();
+    REQUIRE(b().in_sync());
+    REQUIRE(a().take_over(now).ok());
+    pump();
+    cut = true;
+    for (int look = 0; look < 3; ++look) pass(milliseconds(10));
+    REQUIRE(a().role() == Role::kStandby);
+  }
   // The next frame that a member put out of its card; empty: none.
   Bytes injected(std::size_t i) {
     std::array<std::uint8_t, card::kBufferOctets> buffer{};

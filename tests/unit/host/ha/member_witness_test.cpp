@@ -22,13 +22,7 @@ TEST_CASE("a taking back that the witness did not answer is tried again", "[N7]"
   Duo duo;
   auto& claims = duo.start_with_witness();
   duo.a().witness(duo.now, ClaimGranted{claims.back().activation});
-  duo.settle();
-  REQUIRE(duo.b().in_sync());
-  REQUIRE(duo.a().take_over(duo.now).ok());
-  duo.pump();
-  duo.cut = true;
-  for (int look = 0; look < 3; ++look) duo.pass(milliseconds(10));
-  REQUIRE(duo.a().role() == Role::kStandby);
+  duo.lose_handover();
   duo.pass(milliseconds(1100));
   for (std::size_t asked = 2; asked < 5; ++asked) {
     REQUIRE(claims.size() == asked);

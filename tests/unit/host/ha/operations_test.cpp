@@ -135,13 +135,7 @@ TEST_CASE("a handover that was lost with its session is taken back, unless the p
   duo.start();
   REQUIRE(duo.a().role() == Role::kActive);
   if (!giver_is_first) duo.b().set_maintenance(duo.now, false);
-  duo.settle();
-  REQUIRE(duo.b().in_sync());
-  REQUIRE(duo.a().take_over(duo.now).ok());
-  duo.pump();
-  duo.cut = true;
-  for (int look = 0; look < 3; ++look) duo.pass(milliseconds(10));
-  REQUIRE(duo.a().role() == Role::kStandby);
+  duo.lose_handover();
   if (partner == Partner::kLed) {
     duo.eligible[1] = true;
     duo.b().verdict(duo.now, Verdict::kTakeOver);
