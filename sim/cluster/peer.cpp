@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "host/wire/numbers.hpp"
+
 namespace tandem::sim {
 namespace {
 
@@ -12,8 +14,6 @@ using std::chrono::milliseconds;
 constexpr std::size_t kSentMax = 32;
 constexpr std::uint64_t kNoLimit = ~std::uint64_t{0};
 constexpr Duration kScan = milliseconds(200);
-constexpr std::uint8_t kExchangeInit = 34;
-constexpr std::uint8_t kExchangeResume = 38;
 constexpr std::uint8_t kFlagResponse = 0x20;
 
 sad::Spd make_spd(std::size_t peer) {
@@ -92,8 +92,9 @@ void Peer::apply(ike::Step step) {
     // A NAT keepalive is shorter than the marker.
     const ByteView message = ByteView(datagram.octets).subspan(std::min(marker, datagram.octets.size()));
     if (message.size() > 19 && (message[19] & kFlagResponse) == 0) {
-      const bool anew = message[18] == kExchangeInit;
-      if (anew || message[18] == kExchangeResume) ++connects_;
+      const wire::ExchangeType exchange{message[18]};
+      const bool anew = exchange == wire::ExchangeType::kIkeSaInit;
+      if (anew || exchange == wire::ExchangeType::kIkeSessionResume) ++connects_;
       if (anew) env_.story.tell(name_, "sends IKE_SA_INIT");
     }
     env_.check.n1.ike(message, name_);
