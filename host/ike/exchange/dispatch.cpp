@@ -33,9 +33,11 @@ void refuse(Engine& engine, Turn& turn, LiveSa& sa, const wire::IkeHeader& heade
 }
 
 // While our sync runs: with doubtful counters nothing new is taken in; with exact ones what lies in the window that our
-// P1 stated (SYNC-023).
-bool shut_by_sync(const LiveSa& sa, std::uint32_t id) {
+// P1 stated (SYNC-023). But with several requests on their way the peer may have given up this one for the sync, and
+// its DELETE of what the request would make be here already (HA-013): nothing is made then.
+bool shut_by_sync(const LiveSa& sa, std::uint32_t id, wire::ExchangeType exchange) {
   if (!Engine::syncing(sa)) return false;
+  if (sa.sync && sa.state.own_window > 1 && exchange == wire::ExchangeType::kCreateChildSa) return true;
   return !sa.permissive || (sa.sync && (id < sa.sync->p1 || id - sa.sync->p1 >= sa.state.own_window));
 }
 
@@ -98,7 +100,7 @@ void handle_request(Engine& engine, Turn& turn, LiveSa& sa, const wire::IkeHeade
     return;
   }
   const bool over = state.phase == IkePhase::kDeleting && !state.pending;
-  if (!fits || shut_by_sync(sa, id) || over || id >= kMessageIdLimit) {
+  if (!fits || shut_by_sync(sa, id, header.exchange) || over || id >= kMessageIdLimit) {
     engine.count(IkeCounter::kOutOfWindow);
     if (payloads && fits && sa.strays.allows(turn.now)) sync_towards(engine, turn, sa, datagram);
     return;

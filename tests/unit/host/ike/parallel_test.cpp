@@ -153,3 +153,24 @@ TEST_CASE("a cluster that takes over amid several requests of its peer loses non
     }
   }
 }
+
+TEST_CASE("a request that the sync made its peer give up makes no child behind the back of that child's DELETE",
+          "[SYNC-018][SYNC-023][HA-013]") {
+  ParallelScene scene;
+  World& world = *scene.world;
+  scene.ask_for_all();
+  world.settle();
+  world.add_standby(world.b);
+  // The rekeys are late and so is the answer to the sync: the DELETEs of what the rekeys may have made come between.
+  std::size_t of_a = 0;
+  world.network = [&](std::size_t, const Datagram& datagram) {
+    if (datagram.local.address != world.a.address) return Fate{milliseconds(5)};
+    const std::size_t index = of_a++;
+    return Fate{milliseconds(index < 3 ? 40 : index == 3 ? 60 : 5)};
+  };
+  scene.rekey_all();
+  REQUIRE(of_a == 3);
+  world.take_over(world.b, true);
+  world.run_for(seconds(30));
+  scene.check();
+}
