@@ -301,6 +301,7 @@ struct ChildSa {
   hardPackets @22 :UInt64;
   softOctets @23 :UInt64;
   hardOctets @24 :UInt64;
+  doubted @25 :Bool;  # the peer may not know it
 }
 
 struct Selector {

@@ -12,6 +12,7 @@ ChildSaState ChildSaState::clone() const {
   copy.route = route;
   copy.carries_outbound = carries_outbound;
   copy.phase = phase;
+  copy.doubted = doubted;
   copy.name = name;
   copy.we_initiated = we_initiated;
   copy.esn = esn;

@@ -35,7 +35,8 @@ struct ChildSaState {
   std::uint32_t route = 0;        // inherited over rekeys, so that flows need no change
   bool carries_outbound = false;  // this child is the one that its route names (REK-002)
   ChildPhase phase = ChildPhase::kInstalled;
-  std::string name;  // of the configured child
+  bool doubted = false;  // the peer may know other children, of a member that is gone: to be rekeyed (SYNC-026)
+  std::string name;      // of the configured child
   bool we_initiated = false;
   bool esn = false;
   crypto::Encr encr = crypto::Encr::kAesGcm16;

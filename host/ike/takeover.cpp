@@ -130,10 +130,12 @@ void revive(Engine& engine, Turn& turn, LiveSa& sa) {
   if (sa.state.phase == IkePhase::kReplaced && !sa.state.pending) sa.close_at = turn.now + kDeleteAwaited;
   if (sa.predecessor) sa.liveness_at = turn.now + kSuccessorProbe;
   for (ChildSaState& child : sa.state.children) {
-    if (child.phase != ChildPhase::kInstalled || child.soft_deadline > turn.now + kTakeoverSpread) continue;
+    if (child.phase != ChildPhase::kInstalled) continue;
+    if (child.doubted) sa.diverged = true;
+    if (!child.doubted && child.soft_deadline > turn.now + kTakeoverSpread) continue;
     if (engine.wants(sa, RequestKind::kRekeyChild, child.spi_in)) continue;
-    engine.want(turn, sa,
-                {RequestKind::kRekeyChild, child.spi_in, child.name, turn.now + engine.jitter(kTakeoverSpread), {}, 0});
+    const TimePoint when = child.doubted ? paced : turn.now + engine.jitter(kTakeoverSpread);
+    engine.want(turn, sa, {RequestKind::kRekeyChild, child.spi_in, child.name, when, {}, 0});
   }
 }
 

@@ -102,8 +102,11 @@ void abandon_newest(Engine& engine, Turn& turn, LiveSa& sa) {
 
 void verify_children(Engine& engine, Turn& turn, LiveSa& sa) {
   if (!sa.diverged) return;
-  for (const ChildSaState& child : sa.state.children) {
-    if (child.phase != ChildPhase::kInstalled || engine.wants(sa, RequestKind::kRekeyChild, child.spi_in)) continue;
+  for (ChildSaState& child : sa.state.children) {
+    if (child.phase != ChildPhase::kInstalled) continue;
+    child.doubted = true;  // this member may die before it has asked
+    turn.change(sa.state.local_spi());
+    if (engine.wants(sa, RequestKind::kRekeyChild, child.spi_in)) continue;
     // Paced, as all SAs of a cluster may be in doubt at once.
     const TimePoint when = turn.now + engine.jitter(kPace * static_cast<std::int64_t>(engine.sas.size() - 1));
     engine.want(turn, sa, {RequestKind::kRekeyChild, child.spi_in, child.name, when, {}, 0});

@@ -26,7 +26,7 @@ void resend(Engine& engine, Turn& turn, LiveSa& sa) {
     // A request that makes something explains what the peer may have changed; after a liveness check, or the DELETE of
     // a child that it may have of another member, nothing does.
     const RequestKind kind = sa.state.pending->kind;
-    sa.diverged = kind == RequestKind::kLiveness || kind == RequestKind::kDeleteChild;
+    sa.diverged = sa.diverged || kind == RequestKind::kLiveness || kind == RequestKind::kDeleteChild;
     run_sync(engine, turn, sa, true);
     return;
   }

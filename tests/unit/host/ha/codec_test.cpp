@@ -45,6 +45,7 @@ ike::ChildSaState child() {
   c.route = 13;
   c.carries_outbound = true;
   c.phase = ike::ChildPhase::kDeleting;
+  c.doubted = true;
   c.name = "net";
   c.we_initiated = true;
   c.esn = true;
@@ -125,6 +126,7 @@ void check_equal(const ike::ChildSaState& a, const ike::ChildSaState& b) {
   CHECK(a.we_initiated == b.we_initiated);
   CHECK(a.esn == b.esn);
   CHECK(a.encr == b.encr);
+  CHECK(a.doubted == b.doubted);
   CHECK(a.key_bits == b.key_bits);
   CHECK((a.key_in == b.key_in));
   CHECK((a.key_out == b.key_out));

@@ -174,3 +174,26 @@ TEST_CASE("a request that the sync made its peer give up makes no child behind t
   world.run_for(seconds(30));
   scene.check();
 }
+
+TEST_CASE("children that the peer may not know are found out too when the survivor dies before it has asked for all",
+          "[SYNC-026][HA-013]") {
+  ParallelScene scene;
+  World& world = *scene.world;
+  scene.ask_for_all();
+  world.settle();
+  world.b.config.peers[0].sync = SyncPolicy::kDoubt;  // counts for members that are made from now on
+  world.add_standby(world.b);
+  // As in a split: the other member rekeys a child with the peer, and nobody tells the survivor.
+  world.b.replicated = false;
+  world.perform(world.b, world.b.core().rekey_child(world.now, installed(world.b).back()->spi_in).value());
+  world.settle();
+  world.take_over(world.b);
+  // Its liveness check is in vain, its sync is answered, and the first child is asked for.
+  const auto done = [&] { return world.b.core().counter(IkeCounter::kSyncDone) == 1; };
+  for (int i = 0; i < 60000 && !done(); ++i) world.run_for(milliseconds(1));
+  REQUIRE(done());
+  world.add_standby(world.b);
+  world.take_over(world.b);
+  world.run_for(seconds(90));
+  scene.check();
+}
