@@ -163,6 +163,11 @@ class Member final : private ike::ChildSlots {
     std::uint64_t number;
     std::vector<CreditEntry> entries;
   };
+  // What the card holds of a pair of SAs; a direction is absent where its slot holds another one.
+  struct PairOnCard {
+    std::optional<card::OutboundState> out;
+    std::optional<card::InboundState> in;
+  };
   enum class Cause { kColdStart, kTakeover, kAddressesOnly, kHandover };
 
   // Asked of the witness.
@@ -231,14 +236,16 @@ class Member final : private ike::ChildSlots {
   void leave_lead_to_partner(TimePoint now);
 
   // member_usage.cpp: what the SAs carried
+  PairOnCard read_card(std::uint32_t spi_in) const;
+  static Use use_of(const PairOnCard& pair);
   Use use_on_card(std::uint32_t spi_in) const;
   void limit_use(sad::SaPair& pair, const sad::UseLimits& limits) const;
   bool tells_usage() const;
   void tell_usage(TimePoint now, const std::vector<UsageEntry>& entries);
   void tell_all_usage(TimePoint now);
   void report_usage(const ike::IkeSaState& state, std::vector<UsageEntry>& entries);
-  void look_for_lost_events(TimePoint now, std::uint32_t spi_in, const Use& card);
-  void look_at_source(std::uint32_t spi_in);
+  void look_for_lost_events(TimePoint now, std::uint32_t spi_in, const PairOnCard& pair);
+  void look_at_source(std::uint32_t spi_in, const PairOnCard& pair);
   void look_at_use(TimePoint now, std::uint32_t spi_in, bool tell, std::vector<UsageEntry>& entries);
   void rekey_worn(TimePoint now);
   void scan_usage(TimePoint now);

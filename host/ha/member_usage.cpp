@@ -26,23 +26,32 @@ std::uint64_t above(std::uint64_t value, std::uint64_t base) { return value > ba
 
 }  // namespace
 
-Use Member::use_on_card(std::uint32_t spi_in) const {
+Member::PairOnCard Member::read_card(std::uint32_t spi_in) const {
   const std::uint32_t index = card::spi_index(spi_in);
-  const auto out = card_.outbound_state(index);
-  const auto in = card_.inbound_state(index);
-  Use use;
-  if (in && sad_.pair_at(index, in->instance) == spi_in) {
-    use.in_packets = in->packets;
-    use.in_octets = in->octets;
-    use.in_edge = in->right_edge;
+  PairOnCard pair;
+  if (const auto out = card_.outbound_state(index); out && sad_.pair_at(index, out->instance) == spi_in) {
+    pair.out = *out;
   }
-  if (out && sad_.pair_at(index, out->instance) == spi_in) {
-    use.out_packets = out->packets;
-    use.out_octets = out->octets;
-    use.out_next = std::max<std::uint64_t>(1, out->next_sequence);
+  if (const auto in = card_.inbound_state(index); in && sad_.pair_at(index, in->instance) == spi_in) pair.in = *in;
+  return pair;
+}
+
+Use Member::use_of(const PairOnCard& pair) {
+  Use use;
+  if (pair.in) {
+    use.in_packets = pair.in->packets;
+    use.in_octets = pair.in->octets;
+    use.in_edge = pair.in->right_edge;
+  }
+  if (pair.out) {
+    use.out_packets = pair.out->packets;
+    use.out_octets = pair.out->octets;
+    use.out_next = std::max<std::uint64_t>(1, pair.out->next_sequence);
   }
   return use;
 }
+
+Use Member::use_on_card(std::uint32_t spi_in) const { return use_of(read_card(spi_in)); }
 
 void Member::limit_use(sad::SaPair& pair, const sad::UseLimits& limits) const {
   const Use card = use_on_card(pair.spi_in);
@@ -82,29 +91,23 @@ void Member::tell_usage(TimePoint now, const std::vector<UsageEntry>& entries) {
 
 // What the card raises once and no more: credit asked for, and lifetimes (a full ring of events blocks nothing, but
 // what found no room in it is lost).
-void Member::look_for_lost_events(TimePoint now, std::uint32_t spi_in, const Use& card) {
-  ledger_->catch_up(now, spi_in, {card.out_next, card.in_edge});
-  const std::uint32_t index = card::spi_index(spi_in);
-  const auto out = card_.outbound_state(index);
-  const auto in = card_.inbound_state(index);
-  std::uint32_t raised = 0;
-  if (out && sad_.pair_at(index, out->instance) == spi_in) raised |= out->raised;
-  if (in && sad_.pair_at(index, in->instance) == spi_in) raised |= in->raised;
+void Member::look_for_lost_events(TimePoint now, std::uint32_t spi_in, const PairOnCard& pair) {
+  const Use use = use_of(pair);
+  ledger_->catch_up(now, spi_in, {use.out_next, use.in_edge});
+  const std::uint32_t raised = (pair.out ? pair.out->raised : 0) | (pair.in ? pair.in->raised : 0);
   const bool hard = (raised & (card::kRaisedHard | card::kRaisedExhausted)) != 0;
   if (hard || (raised & card::kRaisedSoft) != 0) expired_.emplace_back(spi_in, hard);
 }
 
-// One SA: told if it has moved, proof of life if it received, rekeyed before its numbers run out.
 // The card tells a new source of ESP once. Where that was lost, or an IKE message that came late from the address
 // before took the SA back there, the newest packet tells; at the second look, as an IKE message may be newer than the
 // first.
-void Member::look_at_source(std::uint32_t spi_in) {
+void Member::look_at_source(std::uint32_t spi_in, const PairOnCard& pair) {
+  if (!pair.in || pair.in->peer_port == 0) return;
   const auto owner = owners_.find(spi_in);
   const ike::IkeSaState* state = owner != owners_.end() ? ike_.state(owner->second) : nullptr;
   if (state == nullptr || !state->nat_remote || state->nat_local) return;
-  const auto in = card_.inbound_state(card::spi_index(spi_in));
-  if (!in || in->peer_port == 0 || sad_.pair_at(card::spi_index(spi_in), in->instance) != spi_in) return;
-  const Endpoint source{sad::from_card(in->peer, card::kFamilyIpv4), in->peer_port};
+  const Endpoint source{sad::from_card(pair.in->peer, card::kFamilyIpv4), pair.in->peer_port};
   if (source == state->remote) {
     elsewhere_.erase(spi_in);
   } else if (!elsewhere_.insert(spi_in).second) {
@@ -112,19 +115,21 @@ void Member::look_at_source(std::uint32_t spi_in) {
   }
 }
 
+// One SA: told if it has moved, proof of life if it received, rekeyed before its numbers run out.
 void Member::look_at_use(TimePoint now, std::uint32_t spi_in, bool tell, std::vector<UsageEntry>& entries) {
   const auto credit = ledger_->in_force(spi_in);
   if (!credit) return;
-  const Use card = use_on_card(spi_in);
+  const PairOnCard pair = read_card(spi_in);
+  const Use use = use_of(pair);
   auto& seen = packets_seen_[spi_in];
-  if (card.in_packets != seen) {
+  if (use.in_packets != seen) {
     ike_.note_inbound_traffic(now, spi_in);
-    look_at_source(spi_in);
+    look_at_source(spi_in, pair);
   }
-  seen = card.in_packets;
-  if (auto entry = tell ? usage_.report(spi_in, credit->instance, card) : std::nullopt) entries.push_back(*entry);
-  if (looks_for_lost_) look_for_lost_events(now, spi_in, card);
-  if (card.out_next >= kSoftSequence && card.out_next <= 0xffffffffu) worn_.push_back(spi_in);
+  seen = use.in_packets;
+  if (auto entry = tell ? usage_.report(spi_in, credit->instance, use) : std::nullopt) entries.push_back(*entry);
+  if (looks_for_lost_) look_for_lost_events(now, spi_in, pair);
+  if (use.out_next >= kSoftSequence && use.out_next <= 0xffffffffu) worn_.push_back(spi_in);
 }
 
 // Asked only where it matters: an SA with ESN has other numbers to spare.

@@ -2,6 +2,7 @@
 // What a card tells late, of an SA that is gone, or not at all because its ring of events was full. N2, N3, SPD-008.
 #include <catch2/catch.hpp>
 
+#include "host/sad/card_address.hpp"
 #include "member_world.hpp"
 
 using namespace tandem;
@@ -120,4 +121,32 @@ TEST_CASE("a lifetime whose event found the ring full ends the child all the sam
     CHECK(side.member->ike().counter(ike::IkeCounter::kRekeyedChild) == (raised == card::kRaisedSoft ? 1 : 0));
     CHECK(side.member->ike().counter(ike::IkeCounter::kDeleted) == 1);
   }
+}
+
+TEST_CASE("where the ESP of a peer behind a NAT comes from is looked up, should nothing tell that it moved",
+          "[NAT-007]") {
+  const Endpoint before{*IpAddress::parse("192.0.2.100"), 20001};
+  const Endpoint after{*IpAddress::parse("192.0.2.101"), 20003};
+  MemberWorld world({});
+  world.nat = before;
+  world.connect();
+  const ike::Core& ike = world.active().member->ike();
+  const auto remote = [&] { return ike.state(ike.sas().front())->remote; };
+  // The newest packet came from there.
+  const auto packet_from = [&](const Endpoint& source) {
+    world.traffic(1, 0, 100);
+    card::InboundState& in = world.active().inbound(world.spi()).state;
+    in.peer = sad::to_card(source.address);
+    in.peer_port = source.port;
+  };
+  packet_from(after);
+  world.run_for(milliseconds(1100));
+  packet_from(before);  // a late one was first
+  world.run_for(milliseconds(1100));
+  packet_from(after);
+  world.run_for(milliseconds(1100));
+  CHECK(remote() == before);
+  packet_from(after);
+  world.run_for(milliseconds(1100));
+  CHECK(remote() == after);
 }

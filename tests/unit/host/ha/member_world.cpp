@@ -95,7 +95,9 @@ void MemberWorld::carry(Side& from, Side& to) {
   Member::Output output = from.member->take_output(now);
   for (const ike::Datagram& datagram : output.datagrams) {
     to_peer.push_back(datagram);
-    peer_step(peer->handle_datagram(now, {datagram.remote, datagram.local, datagram.octets}));
+    Endpoint target = datagram.remote;
+    if (nat) target = {*IpAddress::parse("192.0.2.2"), datagram.local.port};
+    peer_step(peer->handle_datagram(now, {target, datagram.local, datagram.octets}));
   }
   if (output.drop_session && joined) {
     joined = false;
@@ -115,7 +117,8 @@ void MemberWorld::turn() {
   }
   for (const ike::Datagram& datagram : std::exchange(to_cluster_, {})) {
     for (Side* side : {&a, &b}) {
-      if (side->member) side->member->ike_datagram(now, {datagram.remote, datagram.local, datagram.octets});
+      if (!side->member) continue;
+      side->member->ike_datagram(now, {datagram.remote, nat.value_or(datagram.local), datagram.octets});
     }
   }
   for (Side* side : {&a, &b}) {

@@ -86,6 +86,7 @@ class MemberWorld {
   CapturingLog peer_log;
   ike::test::Slots peer_slots;
   std::unique_ptr<ike::Core> peer;
+  std::optional<Endpoint> nat;  // where what the peer sends comes from
   std::vector<ike::OutboundJump> jumps;
   std::vector<ike::Datagram> to_peer;  // all that the cluster sent
 
