@@ -131,7 +131,8 @@ void revive(Engine& engine, Turn& turn, LiveSa& sa) {
   if (sa.predecessor) sa.liveness_at = turn.now + kSuccessorProbe;
   for (ChildSaState& child : sa.state.children) {
     if (child.phase != ChildPhase::kInstalled) continue;
-    if (child.doubted) sa.diverged = true;
+    // Beside strays the doubt is of a rekey that was given up, not of what the peer did with another member.
+    if (child.doubted && sa.state.strays.empty()) sa.diverged = true;
     if (!child.doubted && child.soft_deadline > turn.now + kTakeoverSpread) continue;
     if (engine.wants(sa, RequestKind::kRekeyChild, child.spi_in)) continue;
     const TimePoint when = child.doubted ? paced : turn.now + engine.jitter(kTakeoverSpread);

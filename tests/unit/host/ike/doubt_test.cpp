@@ -99,6 +99,27 @@ TEST_CASE("a child that only the peer made is deleted by the next survivor, if t
   CHECK(disagreement(world).empty());
 }
 
+TEST_CASE("a rekey that was given up is begun again by the next survivor, if the first one dies amid its sync",
+          "[N4][SYNC-024][HA-013]") {
+  Scene scene({SyncPolicy::kDoubt, true});
+  World& world = *scene.world;
+  // The peer has made the successor and awaits the DELETE of the old child; its answer is lost.
+  world.network = [&scene](std::size_t, const Datagram& datagram) {
+    return datagram.local.address == scene.cluster.address ? Fate{milliseconds(5)} : Fate{};
+  };
+  const std::uint32_t old = only_child(scene.cluster).spi_in;
+  world.perform(scene.cluster, scene.cluster.core().rekey_child(world.now, old).value());
+  world.run_for(milliseconds(100));
+  scene.take_over_into_sync();
+  world.add_standby(scene.cluster);
+  world.take_over(scene.cluster);
+  scene.calm();
+  world.run_for(seconds(20));
+  CHECK(disagreement(world) == "");
+  CHECK(only_child(scene.cluster).spi_in != old);
+  CHECK(world.init_requests == 1);
+}
+
 TEST_CASE("with right counters the liveness check is answered soon and no sync is sent", "[SYNC-027][STA-027]") {
   for (const bool initiator : {true, false}) {
     for (std::size_t lost = 0; lost <= 3; ++lost) {
