@@ -239,6 +239,7 @@ class Member final : private ike::ChildSlots {
   PairOnCard read_card(std::uint32_t spi_in) const;
   static Use use_of(const PairOnCard& pair);
   Use use_on_card(std::uint32_t spi_in) const;
+  const ike::IkeSaState* owner_of(std::uint32_t spi_in) const;
   void limit_use(sad::SaPair& pair, const sad::UseLimits& limits) const;
   bool tells_usage() const;
   void tell_usage(TimePoint now, const std::vector<UsageEntry>& entries);

@@ -53,6 +53,11 @@ Use Member::use_of(const PairOnCard& pair) {
 
 Use Member::use_on_card(std::uint32_t spi_in) const { return use_of(read_card(spi_in)); }
 
+const ike::IkeSaState* Member::owner_of(std::uint32_t spi_in) const {
+  const auto owner = owners_.find(spi_in);
+  return owner != owners_.end() ? ike_.state(owner->second) : nullptr;
+}
+
 void Member::limit_use(sad::SaPair& pair, const sad::UseLimits& limits) const {
   const Use card = use_on_card(pair.spi_in);
   const Use total = usage_.total(pair.spi_in, pair.instance, card);
@@ -104,8 +109,7 @@ void Member::look_for_lost_events(TimePoint now, std::uint32_t spi_in, const Pai
 // first.
 void Member::look_at_source(std::uint32_t spi_in, const PairOnCard& pair) {
   if (!pair.in || pair.in->peer_port == 0) return;
-  const auto owner = owners_.find(spi_in);
-  const ike::IkeSaState* state = owner != owners_.end() ? ike_.state(owner->second) : nullptr;
+  const ike::IkeSaState* state = owner_of(spi_in);
   if (state == nullptr || !state->nat_remote || state->nat_local) return;
   const Endpoint source{sad::from_card(pair.in->peer, card::kFamilyIpv4), pair.in->peer_port};
   if (source == state->remote) {
@@ -136,8 +140,7 @@ void Member::look_at_use(TimePoint now, std::uint32_t spi_in, bool tell, std::ve
 void Member::rekey_worn(TimePoint now) {
   for (const auto& [spi, hard] : std::exchange(expired_, {})) apply(now, ike_.handle_child_expired(now, spi, hard));
   for (const std::uint32_t spi : std::exchange(worn_, {})) {
-    const auto owner = owners_.find(spi);
-    const ike::IkeSaState* state = owner != owners_.end() ? ike_.state(owner->second) : nullptr;
+    const ike::IkeSaState* state = owner_of(spi);
     if (state == nullptr) continue;
     const auto child = std::find_if(state->children.begin(), state->children.end(),
                                     [spi](const ike::ChildSaState& one) { return one.spi_in == spi; });
@@ -272,8 +275,7 @@ void Member::relimit(TimePoint now) {
   for (std::size_t i = 0; i < kRelimitsPerTurn && !relimits_.empty(); ++i) {
     const std::uint32_t spi = relimits_.front();
     relimits_.pop_front();
-    const auto owner = owners_.find(spi);
-    const ike::IkeSaState* state = owner != owners_.end() ? ike_.state(owner->second) : nullptr;
+    const ike::IkeSaState* state = owner_of(spi);
     if (state == nullptr) continue;
     for (const ike::ChildSaState& child : state->children) {
       if (child.spi_in == spi) install_child(now, *state, child);

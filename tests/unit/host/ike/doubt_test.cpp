@@ -55,6 +55,13 @@ struct Scene {
     };
   }
 
+  // What the cluster sends arrives, what the peer sends is lost.
+  void lose_answers() {
+    world->network = [this](std::size_t, const Datagram& datagram) {
+      return datagram.local.address == cluster.address ? Fate{milliseconds(5)} : Fate{};
+    };
+  }
+
   // Liveness checks that the standby is not told of: what it holds is `number` requests of the cluster old.
   void grow_stale(unsigned number) {
     cluster.replicated = false;
@@ -85,9 +92,7 @@ TEST_CASE("a child that only the peer made is deleted by the next survivor, if t
   Scene scene({SyncPolicy::kDoubt, true});
   World& world = *scene.world;
   // The answer that made the child is lost.
-  world.network = [&scene](std::size_t, const Datagram& datagram) {
-    return datagram.local.address == scene.cluster.address ? Fate{milliseconds(5)} : Fate{};
-  };
+  scene.lose_answers();
   world.perform(scene.cluster, scene.cluster.core().initiate(world.now, "peer", "net").value());
   world.run_for(milliseconds(100));
   REQUIRE(installed(scene.peer()).size() == 2);
@@ -104,9 +109,7 @@ TEST_CASE("a rekey that was given up is begun again by the next survivor, if the
   Scene scene({SyncPolicy::kDoubt, true});
   World& world = *scene.world;
   // The peer has made the successor and awaits the DELETE of the old child; its answer is lost.
-  world.network = [&scene](std::size_t, const Datagram& datagram) {
-    return datagram.local.address == scene.cluster.address ? Fate{milliseconds(5)} : Fate{};
-  };
+  scene.lose_answers();
   const std::uint32_t old = only_child(scene.cluster).spi_in;
   world.perform(scene.cluster, scene.cluster.core().rekey_child(world.now, old).value());
   world.run_for(milliseconds(100));
