@@ -53,6 +53,7 @@ void write_child(TimePoint now, schema::ChildSa::Builder out, const ike::ChildSa
   out.setCarriesOutbound(child.carries_outbound);
   out.setPhase(static_cast<std::uint8_t>(child.phase));
   out.setDoubted(child.doubted);
+  out.setRekeyGivenUp(child.rekey_given_up);
   out.setName(child.name);
   out.setWeInitiated(child.we_initiated);
   out.setEsn(child.esn);
@@ -84,6 +85,7 @@ ike::ChildSaState read_child(TimePoint now, schema::ChildSa::Reader in) {
   require(in.getPhase() <= static_cast<std::uint8_t>(ike::ChildPhase::kDeleting), "child: phase");
   child.phase = static_cast<ike::ChildPhase>(in.getPhase());
   child.doubted = in.getDoubted();
+  child.rekey_given_up = in.getRekeyGivenUp();
   child.name = read_text(in.getName(), "child: name");
   child.we_initiated = in.getWeInitiated();
   child.esn = in.getEsn();

@@ -302,6 +302,7 @@ struct ChildSa {
   softOctets @23 :UInt64;
   hardOctets @24 :UInt64;
   doubted @25 :Bool;  # the peer may not know it
+  rekeyGivenUp @26 :Bool;
 }
 
 struct Selector {

@@ -13,6 +13,7 @@ ChildSaState ChildSaState::clone() const {
   copy.carries_outbound = carries_outbound;
   copy.phase = phase;
   copy.doubted = doubted;
+  copy.rekey_given_up = rekey_given_up;
   copy.name = name;
   copy.we_initiated = we_initiated;
   copy.esn = esn;

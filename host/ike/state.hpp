@@ -35,8 +35,9 @@ struct ChildSaState {
   std::uint32_t route = 0;        // inherited over rekeys, so that flows need no change
   bool carries_outbound = false;  // this child is the one that its route names (REK-002)
   ChildPhase phase = ChildPhase::kInstalled;
-  bool doubted = false;  // the peer may know another one instead, or its rekey was given up: to be rekeyed (SYNC-026)
-  std::string name;      // of the configured child
+  bool doubted = false;         // the peer may know another one instead: to be rekeyed (SYNC-026)
+  bool rekey_given_up = false;  // for a sync: to be begun again (SYNC-024)
+  std::string name;             // of the configured child
   bool we_initiated = false;
   bool esn = false;
   crypto::Encr encr = crypto::Encr::kAesGcm16;

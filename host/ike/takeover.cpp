@@ -131,11 +131,11 @@ void revive(Engine& engine, Turn& turn, LiveSa& sa) {
   if (sa.predecessor) sa.liveness_at = turn.now + kSuccessorProbe;
   for (ChildSaState& child : sa.state.children) {
     if (child.phase != ChildPhase::kInstalled) continue;
-    // Beside strays the doubt is of a rekey that was given up, not of what the peer did with another member.
-    if (child.doubted && sa.state.strays.empty()) sa.diverged = true;
-    if (!child.doubted && child.soft_deadline > turn.now + kTakeoverSpread) continue;
+    if (child.doubted) sa.diverged = true;
+    const bool owed = child.doubted || child.rekey_given_up;
+    if (!owed && child.soft_deadline > turn.now + kTakeoverSpread) continue;
     if (engine.wants(sa, RequestKind::kRekeyChild, child.spi_in)) continue;
-    const TimePoint when = child.doubted ? paced : turn.now + engine.jitter(kTakeoverSpread);
+    const TimePoint when = owed ? paced : turn.now + engine.jitter(kTakeoverSpread);
     engine.want(turn, sa, {RequestKind::kRekeyChild, child.spi_in, child.name, when, {}, 0});
   }
 }

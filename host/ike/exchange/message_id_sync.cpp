@@ -77,7 +77,7 @@ void abandon_newest(Engine& engine, Turn& turn, LiveSa& sa) {
       engine.slots.release(pending.new_child_spi_in);
       if (sa.state.strays.size() == kStraysMax) sa.state.strays.erase(sa.state.strays.begin());
       sa.state.strays.push_back(pending.new_child_spi_in);
-      if (ChildSaState* old = find_child(sa.state, pending.child_spi_in)) old->doubted = true;
+      if (ChildSaState* old = find_child(sa.state, pending.child_spi_in)) old->rekey_given_up = true;
       engine.want(turn, sa, repeated, true);
       engine.want(turn, sa, {RequestKind::kDeleteChild, pending.new_child_spi_in, {}, turn.now, {}, 0}, true);
       break;

@@ -46,6 +46,7 @@ ike::ChildSaState child() {
   c.carries_outbound = true;
   c.phase = ike::ChildPhase::kDeleting;
   c.doubted = true;
+  c.rekey_given_up = true;
   c.name = "net";
   c.we_initiated = true;
   c.esn = true;
@@ -127,6 +128,7 @@ void check_equal(const ike::ChildSaState& a, const ike::ChildSaState& b) {
   CHECK(a.esn == b.esn);
   CHECK(a.encr == b.encr);
   CHECK(a.doubted == b.doubted);
+  CHECK(a.rekey_given_up == b.rekey_given_up);
   CHECK(a.key_bits == b.key_bits);
   CHECK((a.key_in == b.key_in));
   CHECK((a.key_out == b.key_out));

@@ -377,6 +377,32 @@ TEST_CASE("what a peer did with a member that is gone, unknown to the survivor, 
   }
 }
 
+TEST_CASE("what a peer did with a member that is gone is found out though survivors die amid asking for it",
+          "[SYNC-026][HA-013]") {
+  Scene scene({SyncPolicy::kDoubt, true});
+  World& world = *scene.world;
+  scene.cluster.replicated = false;
+  world.perform(scene.cluster,
+                scene.cluster.core().rekey_child(world.now, installed(scene.cluster).front()->spi_in).value());
+  world.run_for(seconds(2));
+  world.take_over(scene.cluster);
+  world.add_standby(scene.cluster);
+  // The first survivor dies when its rekey is out, the second one when that is given up for another sync.
+  while (!scene.state().pending || scene.state().pending->kind != RequestKind::kRekeyChild) {
+    world.run_for(milliseconds(1));
+  }
+  scene.take_over_into_sync();
+  REQUIRE_FALSE(scene.state().strays.empty());
+  world.add_standby(scene.cluster);
+  world.take_over(scene.cluster);
+  scene.calm();
+  world.run_for(seconds(60));
+  // cluster -> peer  CREATE_CHILD_SA {REKEY_SA}; <- CHILD_SA_NOT_FOUND; -> IKE_SA_INIT, IKE_AUTH
+  CHECK(world.init_requests == 2);
+  CHECK(installed(scene.cluster).size() == 1);
+  CHECK(disagreement(world) == "");
+}
+
 TEST_CASE("what a peer did with a member that is gone is found out too when it speaks first", "[SYNC-026]") {
   for (const bool new_ike_sa : {true, false}) {
     INFO((new_ike_sa ? "by a rekey of the IKE SA" : "by a request ahead of what the survivor knows"));
