@@ -77,9 +77,12 @@ class Duo {
     hooks.partner = [this, i] {
       const HeartbeatFacts& other = side[1 - i].facts;
       const TimePoint heard = !connected ? TimePoint::min() : deaf ? last_heard : now;
-      return PartnerView{
-          connected,        other.role,     other.solo, other.in_sync, other.epoch,
-          other.activation, other.may_lead, heard,      heard,         ungranted[i] ? TimePoint::min() : heard};
+      return PartnerView{connected,      other.role,
+                         other.solo,     other.in_sync,
+                         other.epoch,    other.activation,
+                         other.may_lead, heard,
+                         heard,          ungranted[i] ? TimePoint::min() : heard,
+                         missed};
     };
     side[i].member.emplace(std::move(config[i]), *side[i].card, *side[i].store, side[i].random, std::move(hooks),
                            side[i].log);
@@ -161,6 +164,7 @@ class Duo {
   bool cut = false;   // the session carries nothing
   bool deaf = false;  // for heartbeats, since last_heard
   TimePoint last_heard = now;
+  TimePoint missed = TimePoint::min();  // when a heartbeat thread slept last
   std::array<bool, 2> eligible{};
   std::array<bool, 2> ungranted{};  // whose view lacks the partner's grant
   std::array<MemberConfig, 2> config;

@@ -313,6 +313,30 @@ TEST_CASE("an active that says it is alone ends the eligibility that it granted 
   }
 }
 
+TEST_CASE("a time as active ends the eligibility that was granted before it", "[N2]") {
+  Couple c;
+  c.run(0, 100);
+  c.active.set_facts(at(100), {Role::kStandby, false, true, 2, 1});
+  c.run(100, 110);
+  REQUIRE(c.standby.eligible(at(110)));
+  // It takes the handover and gives it back, all within the 100 ms.
+  c.standby.set_facts(at(110), {Role::kActive, false, true, 2, 2});
+  c.standby.set_facts(at(115), {Role::kStandby, false, true, 3, 2});
+  CHECK_FALSE(c.standby.eligible(at(115)));
+}
+
+TEST_CASE("an active that has given its partner up grants it nothing while its main loop takes that in", "[N2]") {
+  Couple c;
+  c.run(0, 100);
+  int ms = 105;
+  for (bool given_up = false; !given_up; ms += 5) given_up = has(c.active.tick(at(ms)), Verdict::kPartnerLost);
+  // The partner was only slow. What it hears now must not let it take over from an active that goes solo.
+  std::vector<Verdict> ignored;
+  Couple::pass(ms, c.standby.tick(at(ms)), c.active, c.standby, ignored, ignored);
+  REQUIRE(c.standby.partner().last_heard == at(ms));
+  for (const int end = ms + 300; ms <= end; ms += 5) CHECK_FALSE(has(c.standby.tick(at(ms)), Verdict::kTakeOver));
+}
+
 TEST_CASE("an active that comes back right after the verdict is not echoed until the standby has decided", "[N7]") {
   Couple c;
   c.run(0, 100);

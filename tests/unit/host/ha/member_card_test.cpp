@@ -94,6 +94,19 @@ TEST_CASE("a packet that waited while its bound rose over 2^32 is below it, not 
   CHECK(bound(world) < risen + kTwoTo32 / 2);
 }
 
+TEST_CASE("a packet just beyond 2^32 is known as such while the bound is just below it", "[N3][ESP-021]") {
+  MemberWorld world({});
+  world.connect();
+  world.traffic(kTwoTo32 - 1500, 0, 0);
+  tell_inbound(world, kTwoTo32 - 1500);
+  world.run_for(milliseconds(100));
+  REQUIRE(bound(world) < kTwoTo32);
+  punt_beyond(world, world.spi(), 5);
+  world.run_for(milliseconds(100));
+  CHECK(bound(world) > kTwoTo32 + 5);
+  CHECK(bound(world) < kTwoTo32 + 5000);
+}
+
 TEST_CASE("an SA whose events found the ring full gets its credit all the same", "[N2][N3]") {
   MemberWorld world({});
   world.connect();

@@ -76,3 +76,24 @@ TEST_CASE("wherever a joining partner dies, the numbers of the one that serves d
   }
   CHECK(joining > 1);
 }
+
+TEST_CASE("a standby that joins anew is out of sync from the snapshot's begin to its end", "[N4]") {
+  MemberWorld world({});
+  world.connect();
+  REQUIRE(&world.active() == &world.a);
+  world.joined = false;
+  for (Side* side : {&world.a, &world.b}) side->member->session_down(world.now);
+  world.a.member->verdict(world.now, Verdict::kSoloSafe);
+  CHECK(world.b.member->in_sync());
+  unsigned amid = 0;
+  for (bool told = false; world.a.member->partnership() != Partnership::kPaired;) {
+    // What the active says arrives a turn later.
+    amid += told ? 1 : 0;
+    if (told) CHECK_FALSE(world.b.member->in_sync());
+    told = world.a.member->partnership() == Partnership::kJoining;
+    world.run_for(milliseconds(1));
+  }
+  CHECK(amid > 0);
+  world.run_for(milliseconds(5));
+  CHECK(world.b.member->in_sync());
+}

@@ -166,6 +166,18 @@ TEST_CASE("the SPD cache follows to the partner's card, by its own policy, at on
   CHECK(held(world.standby()) == 3);
 }
 
+TEST_CASE("a jump beyond the numbers of a child without ESN ends the child", "[SYNC-044]") {
+  MemberWorld world({.esp = "aes128gcm16-noesn", .sync = ike::SyncPolicy::kAlways});
+  world.connect();
+  const std::uint32_t spi = world.spi();
+  world.traffic(0, 1'000'000, 0);
+  world.peer_slots.gap = [](std::uint32_t) { return std::uint64_t{0xffffffff - 1000}; };
+  world.peer_takes_over();
+  world.run_for(seconds(1));
+  CHECK(world.active().member->ledger().floors(spi).out < 0xffffffffu);
+  CHECK_FALSE(world.active().member->sad().installed(spi));
+}
+
 TEST_CASE("the jump that a peer asks for starts where our takeover's own jump ended", "[SYNC-042][SYNC-045]") {
   MemberWorld world({.sync = ike::SyncPolicy::kAlways});
   world.connect();

@@ -70,6 +70,21 @@ TEST_CASE("a handover to a partner that does not get ready is called off, and th
   CHECK(arp->sender_mac == wire::Mac{2, 0, 0, 0, 0, 1});
 }
 
+TEST_CASE("a handover whose card does not come to rest is called off, as its numbers are not final", "[N2]") {
+  Duo duo;
+  duo.start();
+  REQUIRE(duo.a().take_over(duo.now).ok());
+  // A batch that does not end.
+  duo.side[0].card->mutable_memory().registers.idle = 0;
+  duo.settle();
+  CHECK(duo.a().role() == Role::kActive);
+  CHECK(duo.b().role() == Role::kStandby);
+  duo.side[0].card->mutable_memory().registers.idle = 1;
+  REQUIRE(duo.a().take_over(duo.now).ok());
+  duo.settle();
+  CHECK(duo.b().role() == Role::kActive);
+}
+
 TEST_CASE("nothing is handed over to a partner that is not heard, as it would refuse", "[HA-014]") {
   Duo duo;
   duo.start();
@@ -120,6 +135,32 @@ TEST_CASE("what was handed over is not taken back from a partner that led, and s
   }
   duo.pass(milliseconds(1100));
   CHECK(duo.a().role() == (led ? Role::kStandby : Role::kActive));
+}
+
+TEST_CASE("what was handed over is not taken back from a silent partner by a member that slept meanwhile", "[N2]") {
+  const bool slept = GENERATE(true, false);
+  Duo duo;
+  duo.start();
+  duo.lose_handover();
+  duo.deaf = true;
+  duo.last_heard = duo.now;
+  // It may not have heard that the partner led.
+  if (slept) duo.missed = duo.now;
+  duo.a().verdict(duo.now, Verdict::kActiveLost);
+  CHECK(duo.a().role() == (slept ? Role::kStandby : Role::kActive));
+}
+
+TEST_CASE("of two actives that meet on a new session the one of the lower rank steps down", "[N7]") {
+  Duo duo;
+  duo.start();
+  for (Duo::Side& side : duo.side) side.member->session_down(duo.now);
+  duo.eligible[1] = true;
+  duo.b().verdict(duo.now, Verdict::kTakeOver);
+  REQUIRE(duo.a().role() == Role::kActive);
+  REQUIRE(duo.b().role() == Role::kActive);
+  duo.connect();
+  CHECK(duo.a().role() == Role::kStandby);
+  CHECK(duo.b().role() == Role::kActive);
 }
 
 TEST_CASE("a handover that was lost with its session is taken back, unless the partner has led or is another process",
@@ -324,6 +365,32 @@ TEST_CASE("the active knows the number that its standby would go active with, sh
   REQUIRE(frame.ok());
   REQUIRE(duo.side[1].store->durable() > 0);
   CHECK(std::get<Hello>(*frame).activations[1] == duo.side[1].store->durable());
+}
+
+TEST_CASE("a number that the partner remembers is not used again, though the disk is full when it says so", "[N1]") {
+  Duo duo;
+  duo.start();
+  duo.pass(seconds(1));
+  const std::uint64_t remembered = duo.side[0].store->durable();
+  REQUIRE(remembered > duo.a().activation());
+  duo.a().session_down(duo.now);
+  duo.b().session_down(duo.now);
+  duo.eligible[1] = true;
+  duo.b().verdict(duo.now, Verdict::kTakeOver);
+  REQUIRE(duo.b().role() == Role::kActive);
+  // It starts anew with a disk that has forgotten, and that takes no more.
+  duo.config[0] = Duo::plain(0);
+  duo.side[0].member.reset();
+  duo.side[0].store = std::make_unique<Disk>();
+  duo.start(0);
+  duo.side[0].store->full = true;
+  duo.connect();
+  REQUIRE(duo.a().in_sync());
+  duo.side[0].store->full = false;
+  REQUIRE(duo.b().take_over(duo.now).ok());
+  duo.settle();
+  REQUIRE(duo.a().role() == Role::kActive);
+  CHECK(duo.a().activation() > remembered);
 }
 
 TEST_CASE("the leave to take over is asked for after the disk has done its work, however slow it was", "[N7]") {

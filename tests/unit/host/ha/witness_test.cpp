@@ -21,7 +21,8 @@ struct Scene {
   bool reaches = true;  // requests are carried out and answered
   std::string value;
   std::int64_t revision = 0;
-  bool slows = false;  // writes are carried out when nobody waits for them any more
+  std::int64_t created = 1;  // the revision that the key was made in
+  bool slows = false;        // writes are carried out when nobody waits for them any more
   std::optional<KeySwap> under_way;
 
   Scene() {
@@ -46,7 +47,7 @@ struct Scene {
     answer.present = !value.empty();
     answer.value = value;
     answer.mod_revision = revision;
-    answer.create_revision = 1;
+    answer.create_revision = created;
     return answer;
   }
   void carry(const WitnessStep& step) {
@@ -112,6 +113,29 @@ TEST_CASE("a claim that was given up and is carried out all the same is released
   REQUIRE(scene.value == "1:2:solo");
   scene.run_for(seconds(2));
   CHECK(scene.value.empty());
+}
+
+TEST_CASE("a key with our text that is not the one we wrote last is written anew", "[N7]") {
+  // It had gone with its lease, and a request that was given up long ago made it again.
+  Scene scene;
+  REQUIRE(scene.value == "1:1:paired");
+  scene.created = 5;
+  const std::int64_t made = ++scene.revision;
+  scene.run_for(seconds(2));
+  CHECK(scene.value == "1:1:paired");
+  CHECK(scene.revision > made);
+}
+
+TEST_CASE("a lease is counted from when it was asked for, and less than the witness gives", "[N7]") {
+  WitnessCore core{WitnessConfig{}};
+  const TimePoint asked = from_ns(1'000'000'000);
+  const WitnessStep step = core.set_facts(asked, asked, {true, 1, 0});
+  REQUIRE(step.requests.size() == 2);
+  REQUIRE(step.requests[0].of_lease);
+  const TimePoint answered = asked + milliseconds(400);
+  core.reply(answered, answered, step.requests[0].number, LeaseAnswer{7, 3});
+  // The clocks of both may be apart by far less than this.
+  CHECK(core.view(answered).lease_left <= seconds(3) - milliseconds(400) - seconds(3) / 16);
 }
 
 TEST_CASE("what was claimed, granted and handed over stays until the partner replaces it", "[N7]") {

@@ -111,6 +111,17 @@ TEST_CASE("a repeated request is answered by the survivor with the very octets t
   }
 }
 
+TEST_CASE("a child stands with the IKE SA whose state came last, and with that alone", "[STA-002]") {
+  SyncScene scene({SyncPolicy::kDoubt, true});
+  Core& standby = scene.cluster.members.back()->core;
+  const LocalSpi before = scene.state().local_spi();
+  // A rekey of the IKE SA moved the child; the old SA's last state did not arrive.
+  IkeSaState successor = scene.state().clone();
+  ++successor.spi_i;
+  standby.adopt(scene.world->now, std::move(successor));
+  CHECK(standby.state(before)->children.empty());
+}
+
 TEST_CASE("lifetimes go on over a failover: rekeyed when due, ended when due, never later", "[STA-011][REK-001]") {
   SyncScene scene({SyncPolicy::kDoubt, true});
   World& world = *scene.world;

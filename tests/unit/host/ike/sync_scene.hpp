@@ -81,8 +81,9 @@ struct SyncScene {
     return wire::encode(wire::MessageIdSync{{nonce, 2, 3, 4}, wire::MessageId{m1}, wire::MessageId{p1}});
   }
 
-  // A protected request of `from` with ID 0, as the receiver gets it.
-  static Datagram make_sync(Site& from, const std::vector<wire::Payload>& payloads, std::uint64_t seed) {
+  // A protected request of `from` with ID 0, or an answer to one, as the receiver gets it.
+  static Datagram make_sync(Site& from, const std::vector<wire::Payload>& payloads, std::uint64_t seed,
+                            bool response = false) {
     const IkeSaState& state = *established(from).front();
     SeededRandom random(seed);
     IvSource ivs(random);
@@ -92,6 +93,7 @@ struct SyncScene {
     header.spi_responder = wire::IkeSpi{state.spi_r};
     header.exchange = wire::ExchangeType::kInformational;
     header.from_initiator = state.original_initiator;
+    header.response = response;
     const SkKeys keys = state.original_initiator ? keys_from_initiator(state.suite, state.keys)
                                                  : keys_from_responder(state.suite, state.keys);
     return {state.remote, state.local, seal(keys, header, payloads, ivs)};

@@ -84,6 +84,20 @@ TEST_CASE("M1 rises over attempts and members, whoever died and whatever was ans
   }
 }
 
+TEST_CASE("an answer with another nonce than that of the newest sync request is none", "[SYNC-020]") {
+  SyncScene scene({SyncPolicy::kAlways, true});
+  scene.silence();
+  scene.world->take_over(scene.cluster, false);
+  const wire::MessageIdSync sync = scene.last_sync_request().value();
+  for (const bool ours : {false, true}) {
+    wire::MessageIdSync answer{sync.nonce, sync.recv, sync.send};
+    if (!ours) answer.nonce[3] ^= 1;
+    const Datagram datagram = SyncScene::make_sync(scene.peer(), {wire::encode(answer)}, ours ? 78 : 77, true);
+    scene.cluster.core().handle_datagram(scene.world->now, datagram);
+    CHECK(scene.count(IkeCounter::kSyncDone) == (ours ? 1 : 0));
+  }
+}
+
 TEST_CASE("an authentic request ahead of the window begins one sync a takeover", "[SYNC-026]") {
   for (const bool initiator : {true, false}) {
     SyncScene scene({SyncPolicy::kDoubt, initiator});
