@@ -168,7 +168,8 @@ TEST_CASE("a handover that was lost with its session is taken back, unless the p
   enum class Partner { kWaits, kLed, kAnew, kIsOlder };
   const Partner partner = GENERATE(Partner::kWaits, Partner::kLed, Partner::kAnew, Partner::kIsOlder);
   const bool giver_is_first = GENERATE(true, false);
-  CAPTURE(static_cast<int>(partner), giver_is_first);
+  const bool led_before = GENERATE(true, false);
+  CAPTURE(static_cast<int>(partner), giver_is_first, led_before);
   Duo duo;
   if (!giver_is_first) duo.config[1].priority = 200;
   duo.config[1].maintenance = !giver_is_first;  // so that the first one leads at the start
@@ -176,6 +177,12 @@ TEST_CASE("a handover that was lost with its session is taken back, unless the p
   duo.start();
   REQUIRE(duo.a().role() == Role::kActive);
   if (!giver_is_first) duo.b().set_maintenance(duo.now, false);
+  if (led_before) {
+    duo.settle();
+    REQUIRE(duo.a().take_over(duo.now).ok());
+    duo.settle();
+    REQUIRE(duo.b().take_over(duo.now).ok());
+  }
   duo.lose_handover();
   if (partner == Partner::kLed) {
     duo.eligible[1] = true;
@@ -206,6 +213,17 @@ TEST_CASE("a handover that was lost with its session is taken back, unless the p
   }
   CHECK(duo.side[0].log.contains("taking back") == (partner == Partner::kWaits));
   CHECK((duo.a().role() == Role::kActive || duo.b().role() == Role::kActive));
+}
+
+TEST_CASE("a partner that was given up while its session stood joins afresh") {
+  Duo duo;
+  duo.start();
+  REQUIRE(duo.b().in_sync());
+  duo.a().verdict(duo.now, Verdict::kPartnerLost);
+  REQUIRE(duo.a().solo());
+  duo.settle();
+  CHECK(duo.a().partnership() == Partnership::kPaired);
+  CHECK(duo.b().in_sync());
 }
 
 TEST_CASE("a member in maintenance serves until a partner can take over") {
@@ -257,6 +275,25 @@ TEST_CASE("without preempt the higher priority leaves the service where it is; w
   duo.settle();
   CHECK((duo.a().role() == Role::kActive) == preempt);
   CHECK((duo.b().role() == Role::kStandby) == preempt);
+}
+
+TEST_CASE("a preemption that came to nothing is tried again after the delay") {
+  Duo duo;
+  duo.config[0].preempt = true;
+  duo.config[0].preempt_delay = seconds(10);
+  duo.start();
+  REQUIRE(duo.a().take_over(duo.now).ok());
+  duo.settle();
+  REQUIRE(duo.b().role() == Role::kActive);
+  duo.deaf = true;
+  duo.last_heard = duo.now;
+  duo.pass(seconds(11));
+  duo.settle();
+  REQUIRE(duo.a().role() == Role::kStandby);
+  duo.deaf = false;
+  duo.pass(seconds(11));
+  duo.settle();
+  CHECK(duo.a().role() == Role::kActive);
 }
 
 TEST_CASE("a member whose disk is full does not keep the service from coming back", "[N1]") {

@@ -123,6 +123,19 @@ TEST_CASE("a rekey that was given up is begun again by the next survivor, if the
   CHECK(world.init_requests == 1);
 }
 
+TEST_CASE("a DELETE of a child that is given up for a sync is sent again after it", "[SYNC-024][IKE-022]") {
+  Scene scene({SyncPolicy::kDoubt, true});
+  World& world = *scene.world;
+  scene.silence();
+  world.perform(scene.cluster, scene.cluster.core().close_child(world.now, only_child(scene.cluster).spi_in).value());
+  scene.take_over_into_sync();
+  scene.calm();
+  world.run_for(seconds(20));
+  CHECK(installed(scene.cluster).empty());
+  CHECK(installed(scene.peer()).empty());
+  CHECK(disagreement(world) == "");
+}
+
 TEST_CASE("with right counters the liveness check is answered soon and no sync is sent", "[SYNC-027][STA-027]") {
   for (const bool initiator : {true, false}) {
     for (std::size_t lost = 0; lost <= 3; ++lost) {

@@ -55,6 +55,22 @@ TEST_CASE("two cores establish an IKE SA with a child and agree on all keys", "[
   CHECK(established(world.b).front()->replay_counter_sync);
   const auto spi = static_cast<std::uint64_t>(only_sa(world.a));
   CHECK(spi >> 58 == (4u << 2 | 1u));  // 0100, member 1
+  for (Site* site : {&world.a, &world.b}) {
+    CHECK(established(*site).front()->born_activations == std::array<std::uint64_t, 2>{1, 1});
+    CHECK(only_child(*site).born_activations == std::array<std::uint64_t, 2>{1, 1});
+  }
+}
+
+TEST_CASE("a command on what is not there is refused", "[IKE]") {
+  World world;
+  world.connect();
+  Core& core = world.a.core();
+  CHECK_FALSE(core.initiate(world.now, "nobody", "net").ok());
+  CHECK_FALSE(core.initiate(world.now, "peer", "nothing").ok());
+  CHECK_FALSE(core.rekey_child(world.now, 1).ok());
+  CHECK_FALSE(core.close_child(world.now, 1).ok());
+  CHECK_FALSE(core.rekey_ike(world.now, LocalSpi{1}).ok());
+  CHECK_FALSE(core.close_ike(world.now, LocalSpi{1}).ok());
 }
 
 TEST_CASE("every exchange works begun by the original initiator and by the responder", "[IKE][REK-001][REK-004]") {

@@ -129,6 +129,27 @@ TEST_CASE("children that are put off together are asked for again, and the IKE S
   CHECK(world.init_requests == 1);
 }
 
+TEST_CASE("an IKE SA whose peer puts off the rekey of a child for ever is ended", "[insider][REK-008]") {
+  World world;
+  world.connect();
+  Insider peer(world);
+  world.perform(world.b, world.b.core().rekey_child(world.now, only_child(world.b).spi_in).value());
+  const LocalSpi spi = peer.spi_at_site();
+  unsigned refusals = 0;
+  for (int second = 0; second < 600; ++second) {
+    const auto& pending = world.b.core().state(spi)->pending;
+    if (pending && pending->kind == RequestKind::kDeleteIke) break;
+    if (pending && pending->kind == RequestKind::kRekeyChild) {
+      peer.answer({wire::NotifyPayload{wire::NotifyType::kTemporaryFailure, {}, wire::ProtocolId::kNone, {}}});
+      ++refusals;
+    } else if (pending) {
+      peer.answer({});
+    }
+    world.run_for(seconds(1));
+  }
+  CHECK(refusals == 16);
+}
+
 TEST_CASE("IKE SAs that are rekeyed over and over meet a limit", "[insider][REK-004]") {
   Config b = config_b();
   b.ike_sas_max = 10;

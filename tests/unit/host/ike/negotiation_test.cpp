@@ -110,8 +110,7 @@ TEST_CASE("a wrong key, identity or method is refused the same way and leaves no
   }
 }
 
-TEST_CASE("a responder with a wrong AUTH is told and its SA goes", "[IKE-017]") {
-  // b serves a under any key, but answers under an identity that a does not expect.
+TEST_CASE("any identity is taken where none is configured, else that one", "[AUTH-004]") {
   Config a = config_a();
   a.peers[0].remote_id.reset();
   World world(std::move(a), config_b());
@@ -124,6 +123,61 @@ TEST_CASE("a responder with a wrong AUTH is told and its SA goes", "[IKE-017]") 
   World second(std::move(strict), std::move(b));
   second.connect();
   CHECK(established(second.a).size() == 1);
+}
+
+TEST_CASE("a responder with a wrong AUTH, method or identity is told and its SA goes", "[AUTH-004][IKE-017]") {
+  enum class Fault { kNone, kOctets, kMethod, kIdentity, kNoIdentity };
+  const Fault fault = GENERATE(Fault::kNone, Fault::kOctets, Fault::kMethod, Fault::kIdentity, Fault::kNoIdentity);
+  INFO("fault " << static_cast<int>(fault));
+  Config config = config_a();
+  config.peers[0].proposals = {*parse_ike_proposal("aes256gcm16-prfsha384-x25519")};
+  World world(std::move(config), config_b());
+  // A responder by hand, since ours makes no mistakes.
+  const Step asked = world.a.core().initiate(world.now, "peer", "net").value();
+  REQUIRE(asked.free.size() == 1);
+  const auto request = wire::parse_message(asked.free[0].octets);
+  REQUIRE(request.ok());
+  SeededRandom random(32);
+  auto dh = crypto::DhKey::generate(crypto::Group::kX25519, random);
+  const ByteView value = dh->public_value();
+  const auto shared = dh->derive(wire::find<wire::KePayload>(request->payloads)->data);
+  const Bytes nonce_i = wire::find<wire::NoncePayload>(request->payloads)->data;
+  const Bytes nonce_r(32, 7);
+  wire::IkeHeader header = request->header;
+  header.spi_responder = wire::IkeSpi{0x1122334455667788};
+  header.from_initiator = false;
+  header.response = true;
+  const Bytes response = wire::encode_message(
+      header, {*wire::find<wire::SaPayload>(request->payloads), wire::KePayload{31, Bytes(value.begin(), value.end())},
+               wire::NoncePayload{nonce_r}});
+  const auto tell = [&](const Bytes& octets) {
+    return world.a.core().handle_datagram(world.now, {asked.free[0].remote, asked.free[0].local, octets});
+  };
+  REQUIRE(tell(response).free.size() == 1);
+  const IkeSuite suite{crypto::Encr::kAesGcm16, 256, crypto::Integ::kNone, crypto::Prf::kHmacSha2_384,
+                       crypto::Group::kX25519};
+  const IkeKeys keys = derive_ike_keys(suite, *shared, {nonce_i, nonce_r}, wire::to_u64(header.spi_initiator),
+                                       wire::to_u64(header.spi_responder));
+  const std::string_view name = fault == Fault::kIdentity ? "c.example" : "b.example";
+  const wire::IdPayload id{wire::Side::kResponder, wire::IdType::kFqdn, Bytes(name.begin(), name.end()), {}};
+  wire::AuthPayload auth{
+      fault == Fault::kMethod ? wire::AuthMethod::kDigitalSignature : wire::AuthMethod::kPsk,
+      psk_auth(suite.prf, secret("correct horse battery staple"), response, nonce_i, keys.sk_pr, id)};
+  if (fault == Fault::kOctets) auth.data[0] ^= 1;
+  std::vector<wire::Payload> payloads{auth};
+  if (fault != Fault::kNoIdentity) payloads.emplace_back(id);
+  header.exchange = wire::ExchangeType::kIkeAuth;
+  header.message_id = wire::MessageId{1};
+  IvSource ivs(random);
+  const Step told = tell(seal(keys_from_responder(suite, keys), header, payloads, ivs));
+  CHECK(established(world.a).size() == (fault == Fault::kNone ? 1 : 0));
+  CHECK(world.a.core().counter(IkeCounter::kAuthFailed) == (fault == Fault::kNone ? 0 : 1));
+  if (fault == Fault::kNone) return;
+  REQUIRE(told.free.size() == 1);
+  const auto last = open(keys_from_initiator(suite, keys), told.free[0].octets);
+  REQUIRE(last.ok());
+  CHECK(wire::find_notify(*last, wire::NotifyType::kAuthenticationFailed) != nullptr);
+  CHECK(world.a.active().slots.reserved.empty());
 }
 
 TEST_CASE("the responder narrows the selectors to what both allow", "[IKE-019]") {

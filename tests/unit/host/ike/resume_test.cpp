@@ -106,8 +106,29 @@ TEST_CASE("a resumption survives every loss, repetition and delay", "[RES-003][I
       world.restart(world.b, from_disk(world.b));
       world.run_for(seconds(90));
       check_resumed(world);
+      std::set<Bytes> answers;
+      for (const Datagram& datagram : world.history) {
+        if (ike_of(datagram).size() < 28 || exchange_of(datagram) != wire::ExchangeType::kIkeSessionResume) continue;
+        if (datagram.local.address == world.b.address) answers.insert(datagram.octets);
+      }
+      // A request that is late meets a ticket that is used.
+      CHECK(answers.size() == (fate < 2 || index != 2 ? 1 : 2));
     }
   }
+}
+
+TEST_CASE("a client that gave its gateway up resumes, and the SA that its ticket stands for goes", "[RES-008]") {
+  Config gateway = gateway_config();
+  gateway.peers[0].liveness_after = std::chrono::hours(10);
+  World world(client_config(), std::move(gateway));
+  world.settle();
+  world.network = [](std::size_t, const Datagram&) { return Fate{}; };
+  while (!world.a.core().sas().empty()) world.run_for(seconds(1));
+  REQUIRE(world.b.core().sas().size() == 1);
+  world.network = [](std::size_t, const Datagram&) { return Fate{milliseconds(5)}; };
+  world.run_for(kNoticed);
+  check_resumed(world);
+  CHECK(world.b.core().sas().size() == 1);
 }
 
 TEST_CASE("what the client needs to resume is replicated", "[RES-006][STA-020][N4]") {
