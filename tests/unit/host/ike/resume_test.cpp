@@ -122,6 +122,11 @@ TEST_CASE("a client that gave its gateway up resumes, and the SA that its ticket
   gateway.peers[0].liveness_after = std::chrono::hours(10);
   World world(client_config(), std::move(gateway));
   world.settle();
+  // A survivor says no INITIAL_CONTACT.
+  world.add_standby(world.a);
+  world.take_over(world.a);
+  world.run_for(seconds(20));
+  REQUIRE(established(world.a).size() == 1);
   world.network = [](std::size_t, const Datagram&) { return Fate{}; };
   while (!world.a.core().sas().empty()) world.run_for(seconds(1));
   REQUIRE(world.b.core().sas().size() == 1);
