@@ -97,7 +97,8 @@ void go_on_to_auth(Engine& engine, Turn& turn, Attempt& attempt, const Datagram&
                    const wire::Message& message) {
   attempt.init_response.assign(octets.begin(), octets.end());
   attempt.nat = detect_nat(message.payloads, attempt.spi_i, attempt.spi_r, datagram.local, datagram.remote);
-  if (attempt.nat.local || attempt.nat.remote) {
+  // An attempt in place of an SA behind a NAT is there already, and goes to a port that the NAT chose.
+  if ((attempt.nat.local || attempt.nat.remote) && attempt.local.port != kNatPort) {
     attempt.local.port = kNatPort;
     attempt.remote.port = kNatPort;
   }

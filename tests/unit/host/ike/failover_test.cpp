@@ -210,3 +210,20 @@ TEST_CASE("a sync from or to a peer that moved follows it", "[SYNC-017][NAT-007]
   CHECK(established(world.b).front()->remote == Endpoint{kOutside, 24500});
   CHECK(disagreement(world) == "");
 }
+
+TEST_CASE("a survivor authenticates anew with a peer behind a NAT through the mapping that stands",
+          "[NAT-003][SYNC-026]") {
+  NatScene scene;
+  World& world = scene.world;
+  // As in a split: the other member rekeys the child with the peer, and nobody tells the survivor.
+  world.b.replicated = false;
+  world.perform(world.b, world.b.core().rekey_child(world.now, only_child(world.b).spi_in).value());
+  world.run_for(seconds(2));
+  world.take_over(world.b);
+  world.run_for(seconds(60));
+  CHECK(world.init_requests == 2);
+  REQUIRE(established(world.b).size() == 1);
+  CHECK(established(world.b).front()->original_initiator);
+  CHECK(established(world.b).front()->remote == Endpoint{kOutside, 14500});
+  CHECK(disagreement(world) == "");
+}
