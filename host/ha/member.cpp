@@ -319,7 +319,7 @@ void Member::release_beyond(TimePoint now, std::uint32_t spi_in) {
 void Member::jump_outbound(TimePoint now, const ike::OutboundJump& jump) {
   const auto at = counters(jump.spi_in);
   if (!at) return;
-  const ike::IkeSaState* owner = owners_.contains(jump.spi_in) ? ike_.state(owners_.at(jump.spi_in)) : nullptr;
+  const ike::IkeSaState* owner = owner_of(jump.spi_in);
   if (owner == nullptr) return;
   const auto child = std::find_if(owner->children.begin(), owner->children.end(),
                                   [&](const ike::ChildSaState& one) { return one.spi_in == jump.spi_in; });
